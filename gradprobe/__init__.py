@@ -1,0 +1,35 @@
+"""gradprobe: what your task gradients do to each other.
+
+The public names are handed on lazily, so that importing gradprobe loads neither torch nor plotting
+nor chemistry.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gradprobe.probes import GradientProbe, RepresentationProbe
+    from gradprobe.reports import report
+    from gradprobe.trace import Trace
+
+__version__ = "0.1.0"
+__all__ = ["GradientProbe", "RepresentationProbe", "Trace", "__version__", "report"]
+
+_HOMES = {
+    "GradientProbe": "gradprobe.probes",
+    "RepresentationProbe": "gradprobe.probes",
+    "Trace": "gradprobe.trace",
+    "report": "gradprobe.reports",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'gradprobe' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,37 @@
+"""The exceptions a caller would catch.
+
+Every message names the argument, what was expected, what came, and the remedy.
+"""
+
+
+class GradprobeError(Exception):
+    """Base of every error that gradprobe raises on purpose."""
+
+
+class InputError(GradprobeError, ValueError):
+    """An argument, a table, a path or an option that cannot be used as given."""
+
+
+class MeasurementError(GradprobeError, RuntimeError):
+    """A measurement that cannot be made on this model or these losses."""
+
+
+class TraceError(GradprobeError, ValueError):
+    """A stored trace that cannot be read: truncated, foreign, or from a later version."""
+
+
+class TrainingError(GradprobeError, RuntimeError):
+    """A training run that cannot go on, such as one whose loss is no longer finite."""
+
+
+class MissingExtraError(GradprobeError, ImportError):
+    """An optional dependency that is not installed; the message names the extra."""
+
+
+def missing_extra(package: str, extra: str) -> MissingExtraError:
+    """The error to raise when an optional package is absent.
+
+    >>> str(missing_extra("rdkit", "molecules"))
+    "rdkit is not installed; install it with: pip install 'gradprobe[molecules]'"
+    """
+    return MissingExtraError(f"{package} is not installed; install it with: pip install 'gradprobe[{extra}]'")

@@ -1,0 +1,46 @@
+"""The seam between what computes task gradients and all that is read off them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from torch import Tensor
+
+from gradprobe.geometry import FloatArray
+from gradprobe.gradients.shared import SharedParameters
+
+
+class Capture(Protocol):
+    """The group gradients of one step, in whatever form the engine keeps them."""
+
+    def gramian(self) -> FloatArray:
+        """Inner products [l, g, g] of the group gradients, accumulated in float64.
+
+        Not finite where a gradient is not; `check_finite` turns that into an error.
+        """
+        ...
+
+    def combined(self, weights: FloatArray) -> list[Tensor | None]:
+        """The weighted sum of the group gradients, one tensor a shared parameter, for weights [g].
+
+        None where no group's loss reaches the parameter.
+        """
+        ...
+
+
+class Engine(Protocol):
+    """What turns losses into group gradients; exact, or it raises."""
+
+    @property
+    def name(self) -> str:
+        """The name that traces record."""
+        ...
+
+    def capture(self, losses: Sequence[Tensor], shared: SharedParameters) -> Capture:
+        """The gradients of g scalar losses on the shared parameters; the graph stays usable.
+
+        Raises:
+            MeasurementError: the losses cannot be differentiated, with the cause and the remedy.
+        """
+        ...

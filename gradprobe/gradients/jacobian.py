@@ -1,0 +1,73 @@
+"""Group gradients kept as they are: one tensor a group and parameter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gradprobe.geometry import FloatArray
+from gradprobe.gradients.shared import SharedParameters
+
+Row = Sequence[Tensor | None]
+# Columns that are widened to float64 at a time: 18 tasks then take 19 MB, whatever the layer's size.
+_CHUNK = 1 << 17
+
+
+@dataclass(frozen=True, eq=False)
+class JacobianCapture:
+    """The Jacobian as g rows of p tensors; None where a loss does not reach a parameter."""
+
+    rows: Sequence[Row]
+    shared: SharedParameters
+
+    def gramian(self) -> FloatArray:
+        """Inner products [l, g, g] of the rows, accumulated in float64."""
+        groups = len(self.rows)
+        values = np.zeros((len(self.shared.layers), groups, groups))
+        for position, layer in enumerate(self.shared.layer_of):
+            column = [row[position] for row in self.rows]
+            index = [i for i, entry in enumerate(column) if entry is not None]
+            if index:
+                block = _inner_products([entry for entry in column if entry is not None])
+                values[layer][np.ix_(index, index)] += block
+        return values
+
+    def combined(self, weights: FloatArray) -> list[Tensor | None]:
+        """The weighted sum of the rows [g], one tensor a parameter, in the gradients' own dtype."""
+        return [
+            _weighted_sum([row[position] for row in self.rows], weights)
+            for position in range(len(self.shared.parameters))
+        ]
+
+    def restricted(self, shared: SharedParameters) -> JacobianCapture:
+        """The same rows on some of the parameters only, which `shared` names."""
+        positions = [self.shared.names.index(name) for name in shared.names]
+        return JacobianCapture([[row[i] for i in positions] for row in self.rows], shared)
+
+
+def _inner_products(gradients: Sequence[Tensor]) -> FloatArray:
+    """Inner products [k, k] of k gradients of one parameter."""
+    flat = [_flatten(gradient) for gradient in gradients]
+    total = torch.zeros(len(flat), len(flat), dtype=torch.float64, device=flat[0].device)
+    for start in range(0, flat[0].numel(), _CHUNK):
+        block = torch.stack([vector[start : start + _CHUNK].double() for vector in flat])
+        total += block @ block.T
+    return total.cpu().numpy()
+
+
+def _flatten(gradient: Tensor) -> Tensor:
+    dense = gradient.to_dense() if gradient.layout != torch.strided else gradient
+    return dense.detach().reshape(-1)
+
+
+def _weighted_sum(gradients: Sequence[Tensor | None], weights: FloatArray) -> Tensor | None:
+    total: Tensor | None = None
+    for gradient, weight in zip(gradients, weights, strict=True):
+        if gradient is not None:
+            term = gradient.detach() * float(weight)
+            total = term if total is None else total + term
+    return total

@@ -1,0 +1,68 @@
+"""The engine that is always right: one `torch.autograd.grad` a group."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from gradprobe.errors import MeasurementError
+from gradprobe.gradients.jacobian import JacobianCapture
+from gradprobe.gradients.shared import SharedParameters
+
+# What PyTorch says when a graph cannot be walked once per task, and what to do about it.
+_REMEDIES = (
+    (
+        "use_reentrant",
+        "reentrant activation checkpointing cannot be differentiated task by task; "
+        "call torch.utils.checkpoint.checkpoint with use_reentrant=False",
+    ),
+    (
+        "donated",
+        "torch.compile gave the graph's buffers away after one backward pass; "
+        "set torch._functorch.config.donated_buffer = False before compiling",
+    ),
+    (
+        "second time",
+        "the graph was already freed; measure before calling backward, or keep it with retain_graph=True",
+    ),
+)
+
+
+class LoopEngine:
+    """One backward pass a group: exact for any architecture, and the oracle of every other engine."""
+
+    name = "loop"
+
+    def capture(self, losses: Sequence[Tensor], shared: SharedParameters) -> JacobianCapture:
+        """The gradients of g scalar losses on the shared parameters; the graph stays usable.
+
+        Raises:
+            MeasurementError: a loss has no graph, or its graph cannot be walked more than once.
+        """
+        return JacobianCapture([differentiate(loss, shared.parameters) for loss in losses], shared)
+
+
+def differentiate(loss: Tensor, parameters: Sequence[nn.Parameter]) -> tuple[Tensor | None, ...]:
+    """The gradient of one scalar loss, a tensor a parameter, None where the loss does not reach it.
+
+    Frozen parameters count as not reached. The graph is kept for the next loss and for the caller.
+
+    Raises:
+        MeasurementError: see `LoopEngine.capture`.
+    """
+    if not loss.requires_grad:
+        raise MeasurementError(
+            "losses: expected losses with a graph, got one that requires no gradient; "
+            "measure outside torch.no_grad() and do not detach the losses"
+        )
+    trainable = [parameter for parameter in parameters if parameter.requires_grad]
+    try:
+        found = iter(torch.autograd.grad(loss, trainable, retain_graph=True, allow_unused=True))
+    except RuntimeError as error:
+        for sign, remedy in _REMEDIES:
+            if sign in str(error):
+                raise MeasurementError(f"losses: {remedy} (PyTorch: {error})") from error
+        raise
+    return tuple(next(found) if parameter.requires_grad else None for parameter in parameters)

@@ -1,0 +1,56 @@
+"""The header of a trace, from the model and run that it describes."""
+
+from __future__ import annotations
+
+import dataclasses
+import platform
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import numpy as np
+import torch
+from torch import nn
+
+import gradprobe
+from gradprobe.errors import InputError
+from gradprobe.gradients import SharedParameters
+from gradprobe.trace import TraceHeader
+
+
+def describe(
+    model: nn.Module, *, focal: str = "", every: int = 1, seed: int, batches: str = ""
+) -> TraceHeader:
+    """What is known of a run before its first measurement.
+
+    Raises:
+        InputError: the model has no parameters.
+    """
+    first = next(model.parameters(), None)
+    if first is None:
+        raise InputError("model: expected a module with parameters, got one without")
+    return TraceHeader(
+        focal=focal,
+        every=every,
+        batches=batches,
+        seed=seed,
+        dtype=str(first.dtype).removeprefix("torch."),
+        device=str(first.device),
+        versions={
+            "gradprobe": gradprobe.__version__,
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+        },
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def with_trunk(header: TraceHeader, shared: SharedParameters, tasks: Sequence[str]) -> TraceHeader:
+    """The header with the settled trunk, and with tasks that had no rows before."""
+    return dataclasses.replace(
+        header,
+        tasks=tuple(dict.fromkeys((*header.tasks, *tasks))),
+        layers=shared.layers,
+        parameters=shared.counts,
+        excluded=shared.excluded,
+    )

@@ -1,0 +1,212 @@
+"""The gradient probe: task Gramians on minibatches and on whole splits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from torch import Tensor, nn
+
+from gradprobe.errors import InputError
+from gradprobe.geometry import FloatArray, Gramian, Group
+from gradprobe.gradients import (
+    Capture,
+    Engine,
+    JacobianCapture,
+    JacobianSum,
+    LayerNaming,
+    LoopEngine,
+    SharedParameters,
+    all_parameters,
+    check_finite,
+    find_trunk,
+    select_parameters,
+)
+from gradprobe.probes.describe import describe, with_trunk
+from gradprobe.probes.inert import evaluating, generators_of, inert
+from gradprobe.probes.losses import Rows, check_losses, split_into_folds, whole_tasks
+from gradprobe.probes.split import LossFunction, sum_over_split
+from gradprobe.trace import GramianRecord, SplitName, Trace
+
+_ENGINES: Mapping[str, type[LoopEngine]] = {"auto": LoopEngine, "loop": LoopEngine}
+
+
+class GradientProbe:
+    """Records what task gradients do to each other on the trunk of a model, and changes nothing.
+
+    Args:
+        model: the model in training.
+        focal: the name of the focal task.
+        shared: the trunk: a module of the model, parameters, or `"auto"`: what the losses of at least
+            two tasks reach at the first measurement, without the heads fused into one layer. The
+            trace's header lists the layers kept and left out.
+        layers: how parameters are gathered into layers: by owning module, or by a function from a
+            parameter's name to its layer's.
+        every: measure one call of `measure` in this many, the first included.
+        engine: `"loop"`, one backward pass a task, or `"auto"`, the cheapest that is exact here.
+        out: a new folder for the trace; None keeps it in memory.
+        seed: draws the folds; recorded in the trace.
+        batches: how minibatches are formed, for the reader of the trace: cosines depend on it.
+
+    Raises:
+        InputError: an argument that cannot be used, with the remedy.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        focal: str,
+        shared: Literal["auto"] | nn.Module | Iterable[nn.Parameter] = "auto",
+        layers: LayerNaming = "module",
+        every: int = 1,
+        engine: str = "auto",
+        out: str | Path | None = None,
+        seed: int = 0,
+        batches: str = "",
+    ) -> None:
+        if every < 1:
+            raise InputError(f"every: expected a count from 1 on, got {every}")
+        if engine not in _ENGINES:
+            raise InputError(f"engine: expected one of {sorted(_ENGINES)}, got {engine!r}")
+        if isinstance(shared, str) and shared != "auto":
+            raise InputError(f"shared: expected 'auto', a module or parameters, got {shared!r}")
+        self._model = model
+        self._focal = focal
+        self._every = every
+        self._layers: LayerNaming = layers
+        self._engine: Engine = _ENGINES[engine]()
+        self._shared = None if isinstance(shared, str) else select_parameters(model, shared, layers)
+        self._generator = np.random.default_rng(seed)
+        self._calls = 0
+        self._last_step = -1
+        self.trace = Trace(out, describe(model, focal=focal, every=every, seed=seed, batches=batches))
+
+    @property
+    def shared(self) -> SharedParameters | None:
+        """The measured parameters; None while `shared="auto"` has not seen a measurement."""
+        return self._shared
+
+    def measure(
+        self,
+        losses: Mapping[str, Tensor],
+        *,
+        step: int | None = None,
+        epoch: int | None = None,
+        rows: Rows | None = None,
+    ) -> GramianRecord | None:
+        """Measure the step whose losses these are; call it before your own backward.
+
+        Args:
+            losses: task -> scalar loss, or vector of per-row losses [b], from your own forward pass.
+                A task without rows in this step is left out, or has an empty vector.
+            step: the optimiser step; by default one more than the last one measured or skipped.
+            epoch: the epoch, if you count them.
+            rows: task -> the molecule behind each row; splits every task's rows into two folds by
+                one random bipartition of the step's molecules.
+
+        Returns:
+            What was appended to the trace; None for a call that `every` skips.
+
+        Raises:
+            InputError, MeasurementError: the losses cannot be measured, with cause and remedy. The
+                training state is untouched then too.
+        """
+        call, self._calls = self._calls, self._calls + 1
+        self._last_step = self._last_step + 1 if step is None else step
+        if call % self._every:
+            return None
+        present = check_losses(losses)
+        parts = whole_tasks(present) if rows is None else split_into_folds(present, rows, self._generator)
+        groups = tuple(part.group for part in parts)
+        with inert(self._model):
+            capture, shared = self._capture([part.loss for part in parts], groups)
+            values = capture.gramian()
+        gramian = Gramian(groups, shared.layers, values, tuple(part.rows for part in parts), shared.counts)
+        means = np.array([part.loss.item() for part in parts])
+        return self._record(gramian, shared, means, split="minibatch", epoch=epoch)
+
+    def measure_loader(
+        self,
+        loader: Iterable[Any],
+        loss_fn: LossFunction,
+        *,
+        split: Literal["train", "heldout"],
+        step: int | None = None,
+        epoch: int | None = None,
+    ) -> GramianRecord:
+        """Measure a whole split in eval mode: the Gramian of the mean losses over all its rows.
+
+        Each task's gradient is summed over the batches and divided by the task's own label count.
+        Takes as much memory as one copy of the trunk a task. Usable before training (step -1).
+
+        Args:
+            loader: the batches; its order and random state do not move.
+            loss_fn: `loss_fn(model, batch)` -> task -> per-row losses [b], or (mean loss, rows).
+            split: what the loader holds.
+            step: the optimiser step; by default the last one that `measure` saw, -1 before that.
+            epoch: the epoch, if you count them.
+
+        Raises:
+            InputError, MeasurementError: as for `measure`; also an empty loader.
+        """
+        if split not in ("train", "heldout"):
+            raise InputError(f"split: expected 'train' or 'heldout', got {split!r}")
+        if step is not None:
+            self._last_step = step
+        with inert(self._model, generators_of(loader)), evaluating(self._model):
+            sums = JacobianSum(self._shared or all_parameters(self._model, self._layers))
+            sum_over_split(sums, self._model, loader, loss_fn)
+            capture, shared = self._on_trunk(sums.capture(), sums.groups)
+            values = capture.gramian()
+        gramian = Gramian(sums.groups, shared.layers, values, sums.counts, shared.counts)
+        return self._record(gramian, shared, np.array(sums.losses), split=split, epoch=epoch)
+
+    def close(self) -> None:
+        """Write what is left of the trace."""
+        self.trace.close()
+
+    def __enter__(self) -> GradientProbe:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _capture(self, losses: Sequence[Tensor], groups: Sequence[Group]) -> tuple[Capture, SharedParameters]:
+        if self._shared is not None:
+            return self._engine.capture(losses, self._shared), self._shared
+        everything = all_parameters(self._model, self._layers)
+        return self._on_trunk(LoopEngine().capture(losses, everything), groups)
+
+    def _on_trunk(
+        self, capture: JacobianCapture, groups: Sequence[Group]
+    ) -> tuple[JacobianCapture, SharedParameters]:
+        if self._shared is not None:
+            return capture, self._shared
+        trunk = find_trunk(capture, [group.task for group in groups], self._model)
+        return capture.restricted(trunk), trunk
+
+    def _record(
+        self,
+        gramian: Gramian,
+        shared: SharedParameters,
+        losses: FloatArray,
+        *,
+        split: SplitName,
+        epoch: int | None,
+    ) -> GramianRecord:
+        check_finite(gramian.values, [group.task for group in gramian.groups], gramian.layers)
+        self._shared = shared
+        self.trace.describe(with_trunk(self.trace.header, shared, gramian.tasks))
+        record = GramianRecord(
+            step=self._last_step,
+            split=split,
+            engine=self._engine.name,
+            gramian=gramian,
+            losses=losses,
+            epoch=epoch,
+        )
+        self.trace.append(record)
+        return record

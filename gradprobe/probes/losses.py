@@ -1,0 +1,119 @@
+"""The losses a caller hands in: checked, and split into groups."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gradprobe.errors import InputError, MeasurementError
+from gradprobe.geometry import Group
+
+Rows = Mapping[str, Sequence[Hashable] | Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class GroupLoss:
+    """The mean loss over the rows of one group; `rows` is 0 where the caller gave a scalar."""
+
+    group: Group
+    loss: Tensor
+    rows: int
+
+
+def check_losses(losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The losses of the tasks that are present; an empty per-row vector is a missing task.
+
+    Raises:
+        MeasurementError: a loss is not finite or has no graph.
+        InputError: a loss is neither a scalar nor one number a row, or fewer than two tasks are
+            present.
+    """
+    present = {task: loss for task, loss in losses.items() if _check_shape(task, loss).numel()}
+    for task, loss in present.items():
+        if not loss.requires_grad:
+            raise MeasurementError(
+                f"losses[{task!r}]: expected a loss with a graph, got one that requires no gradient; "
+                "measure outside torch.no_grad() and do not detach the losses"
+            )
+        if not bool(torch.isfinite(loss.detach()).all()):
+            raise MeasurementError(
+                f"losses[{task!r}]: expected finite losses, got NaN or infinity; "
+                "leave rows without a label out before the arithmetic, or look for divergence"
+            )
+    if len(present) < 2:
+        raise InputError(f"losses: expected at least two tasks, got {list(present)}; a conflict needs two")
+    return present
+
+
+def whole_tasks(losses: Mapping[str, Tensor]) -> list[GroupLoss]:
+    """One group a task."""
+    return [
+        GroupLoss(Group(task), loss.mean(), loss.numel() if loss.dim() else 0)
+        for task, loss in losses.items()
+    ]
+
+
+def split_into_folds(
+    losses: Mapping[str, Tensor], rows: Rows, generator: np.random.Generator
+) -> list[GroupLoss]:
+    """Two groups a task, from one random bipartition of the step's molecules (METHODS §7b).
+
+    A molecule that carries labels of several tasks is in the same fold for all of them. Each task's
+    molecules that no earlier task has placed are dealt out alternately, so that folds are balanced
+    where tasks share no molecules. A task all of whose rows fall into one fold has that group only.
+
+    Raises:
+        InputError: a loss is a scalar, or its rows are not named one for one and once each.
+    """
+    names = {task: _check_rows(task, loss, rows) for task, loss in losses.items()}
+    folds: dict[Hashable, str] = {}
+    for task in losses:
+        _deal(names[task], folds, generator)
+    groups = []
+    for task, loss in losses.items():
+        for fold in ("A", "B"):
+            index = [i for i, name in enumerate(names[task]) if folds[name] == fold]
+            if index:
+                chosen = loss[torch.as_tensor(index, device=loss.device)]
+                groups.append(GroupLoss(Group(task, fold), chosen.mean(), len(index)))
+    return groups
+
+
+def _check_shape(task: str, loss: Tensor) -> Tensor:
+    if not isinstance(loss, Tensor) or loss.dim() > 1:
+        came = f"shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else type(loss).__name__
+        raise InputError(
+            f"losses[{task!r}]: expected a scalar tensor or one number a row, got {came}; "
+            "reduce each row's loss to one number"
+        )
+    return loss
+
+
+def _check_rows(task: str, loss: Tensor, rows: Rows) -> list[Hashable]:
+    if loss.dim() == 0 or task not in rows:
+        came = "a scalar" if loss.dim() == 0 else f"rows for {sorted(rows)} only"
+        raise InputError(
+            f"rows: expected a per-row loss and the molecule behind each row of {task!r}, got {came}; "
+            "pass losses before their mean, or leave rows= out"
+        )
+    given = rows[task]
+    names = given.tolist() if isinstance(given, Tensor) else list(given)
+    if len(names) != loss.numel() or len(set(names)) != len(names):
+        raise InputError(
+            f"rows[{task!r}]: expected {loss.numel()} distinct molecules, one for each loss, "
+            f"got {len(names)} of which {len(set(names))} are distinct"
+        )
+    return names
+
+
+def _deal(names: Sequence[Hashable], folds: dict[Hashable, str], generator: np.random.Generator) -> None:
+    placed = [folds[name] for name in names if name in folds]
+    new = [name for name in names if name not in folds]
+    surplus = placed.count("A") - placed.count("B")
+    first = "AB"[int(generator.integers(2))] if surplus == 0 else ("B" if surplus > 0 else "A")
+    for position, index in enumerate(generator.permutation(len(new))):
+        folds[new[int(index)]] = first if position % 2 == 0 else ("B" if first == "A" else "A")

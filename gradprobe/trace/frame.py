@@ -1,0 +1,104 @@
+"""A trace as a tidy pandas table: one row a number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from gradprobe.geometry import (
+    FloatArray,
+    Gramian,
+    Quantity,
+    conflict_energy,
+    conflicts,
+    cosines,
+    gradient_overlap,
+    norm_ratios,
+    norms,
+)
+from gradprobe.trace.records import GramianRecord
+
+if TYPE_CHECKING:
+    from gradprobe.trace.store import Trace
+
+COLUMNS = ("step", "epoch", "split", "engine", "quantity", "layer", "task", "other", "value", "reason")
+_Row = tuple[str, str, str, str, float, str]
+
+
+def tidy(trace: Trace) -> pd.DataFrame:
+    """One row for each number of a trace, with the columns of `COLUMNS`.
+
+    `layer` is empty for what holds over the whole trunk; `task` and `other` are empty where a
+    number belongs to no task or pair. `cosine` rows name the focal task first, or any pair i < j of
+    auxiliaries over the whole trunk. Undefined values are NaN, with a `reason`.
+    """
+    rows: list[tuple[object, ...]] = []
+    for record in trace.gramians:
+        place = (record.step, record.epoch, record.split, record.engine)
+        rows += [(*place, *row) for row in _of_record(record, trace.header.focal)]
+    for quantity in trace.quantities:
+        place = (quantity.step, quantity.epoch, quantity.split, "")
+        rows.append(
+            (*place, quantity.name, quantity.layer, quantity.task, "", quantity.value, quantity.reason)
+        )
+    frame = pd.DataFrame(rows, columns=list(COLUMNS))
+    return frame.astype({"step": "int64", "epoch": "Int64", "value": "float64"})
+
+
+def _of_record(record: GramianRecord, focal: str) -> Iterator[_Row]:
+    gramian = record.gramian.by_task()
+    for group, loss, count in zip(record.gramian.groups, record.losses, record.gramian.rows, strict=True):
+        yield ("loss", "", group.task, group.fold, float(loss), "" if np.isfinite(loss) else "no loss given")
+        yield ("rows", "", group.task, group.fold, float(count), "")
+    for layer, values in zip(("", *gramian.layers), (gramian.total, *gramian.values), strict=True):
+        yield from _of_layer(gramian, values, layer, focal)
+    yield from _of_set(gramian, focal)
+
+
+def _of_layer(gramian: Gramian, values: FloatArray, layer: str, focal: str) -> Iterator[_Row]:
+    tasks = gramian.tasks
+    for task, norm in zip(tasks, norms(values), strict=True):
+        yield ("norm", layer, task, "", float(norm), "")
+    pairs = cosines(values)
+    for i, j in _pairs(tasks, focal, everything=not layer):
+        yield ("cosine", layer, tasks[i], tasks[j], *_entry(pairs, (i, j)))
+    if focal in tasks:
+        row = tasks.index(focal)
+        ratios = norm_ratios(values, row)
+        for k, other in enumerate(task for task in tasks if task != focal):
+            yield ("norm_ratio", layer, focal, other, *_entry(ratios, (k,)))
+
+
+def _of_set(gramian: Gramian, focal: str) -> Iterator[_Row]:
+    overlap, (energy, energy_per_pair) = gradient_overlap(gramian.total), conflict_energy(gramian.total)
+    for name, quantity in (
+        ("overlap", overlap),
+        ("conflict_energy", energy),
+        ("conflict_energy_per_pair", energy_per_pair),
+    ):
+        yield (name, "", "", "", *_entry(quantity, ()))
+    if focal in gramian.tasks:
+        found = conflicts(gramian.total, gramian.tasks.index(focal))
+        yield ("negative_fraction", "", focal, "", found.fraction, found.reason)
+        yield ("negative_mass", "", focal, "", found.mass, found.reason)
+
+
+def _pairs(tasks: tuple[str, ...], focal: str, *, everything: bool) -> Iterator[tuple[int, int]]:
+    """Focal pairs first, each named from the focal side; then, over the whole trunk, the others."""
+    if focal in tasks:
+        row = tasks.index(focal)
+        yield from ((row, k) for k in range(len(tasks)) if k != row)
+    if everything:
+        yield from (
+            (i, j)
+            for i in range(len(tasks))
+            for j in range(i + 1, len(tasks))
+            if focal not in (tasks[i], tasks[j])
+        )
+
+
+def _entry(quantity: Quantity, index: tuple[int, ...]) -> tuple[float, str]:
+    return float(quantity.values[index]), quantity.reasons.get(index, "")

@@ -1,0 +1,45 @@
+"""What one measurement leaves behind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from gradprobe.geometry import FloatArray, Gramian
+
+SplitName = Literal["minibatch", "train", "heldout"]
+
+
+@dataclass(frozen=True, eq=False)
+class GramianRecord:
+    """One measured Gramian.
+
+    `losses` [g] are the mean losses behind the groups, NaN where a group's loss was not given.
+    `engine` names what computed the Gramian, `note` says anything a reader must know about how
+    (why the loop engine was used, say). `epoch` is None where the caller named none.
+    """
+
+    step: int
+    split: SplitName
+    engine: str
+    gramian: Gramian
+    losses: FloatArray
+    epoch: int | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class QuantityRecord:
+    """One measured number that is not read off a Gramian, such as an effective rank.
+
+    `value` is NaN where undefined, and `reason` then says why.
+    """
+
+    step: int
+    split: SplitName
+    name: str
+    value: float
+    epoch: int | None = None
+    layer: str = ""
+    task: str = ""
+    reason: str = ""

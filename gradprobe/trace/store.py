@@ -1,0 +1,176 @@
+"""The trace of a run: in memory, or on disk as a JSON header and append-only Parquet parts."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from gradprobe.errors import InputError, TraceError
+from gradprobe.trace import parts
+from gradprobe.trace.header import TraceHeader
+from gradprobe.trace.records import GramianRecord, QuantityRecord
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_HEADER = "header.json"
+# A part is closed by whichever comes first, so that a killed process loses seconds, not hours.
+_PART_RECORDS = 64
+_PART_BYTES = 32_000_000
+_PART_SECONDS = 5.0
+
+
+class Trace:
+    """Measurements in the order they were made.
+
+    `Trace(path)` starts a trace on disk, `Trace()` one in memory, `Trace.load(path)` reads one.
+    Records are appended and never changed. On disk they are written in parts, each renamed into
+    place when finished: a killed process loses at most the part that was being filled.
+
+    `damaged` names the parts that `load` could not read.
+    """
+
+    def __init__(self, path: str | Path | None = None, header: TraceHeader | None = None) -> None:
+        self.header = header or TraceHeader()
+        self.gramians: list[GramianRecord] = []
+        self.quantities: list[QuantityRecord] = []
+        self.damaged: tuple[str, ...] = ()
+        self.path = None if path is None else Path(path)
+        self._gramians_written = self._quantities_written = self._parts = 0
+        self._last_flush = time.monotonic()
+        if self.path is not None:
+            _claim(self.path)
+            self._write_header()
+
+    @classmethod
+    def load(cls, path: str | Path) -> Trace:
+        """The finished parts of the trace at `path`, of a run that may still be going on.
+
+        Raises:
+            TraceError: no trace is there, it is foreign or from a later version, or no part of it
+                can be read.
+        """
+        folder = Path(path)
+        if not (folder / _HEADER).is_file():
+            raise TraceError(f"path: expected the folder of a trace with a {_HEADER}, got {folder}")
+        trace = cls()
+        trace.header = TraceHeader.from_json(
+            (folder / _HEADER).read_text(encoding="utf-8", errors="replace"), source=str(folder / _HEADER)
+        )
+        found = sorted(folder.glob("*.parquet"))
+        damaged: list[TraceError] = []
+        for part in found:
+            try:
+                trace._read_part(part)
+            except TraceError as error:
+                damaged.append(error)
+        if damaged and len(damaged) == len(found):
+            raise damaged[0]
+        trace.damaged = tuple(str(error) for error in damaged)
+        return trace
+
+    def describe(self, header: TraceHeader) -> None:
+        """Replace the header: tasks and layers are known only once something was measured.
+
+        Raises:
+            InputError: records already rest on other layers.
+        """
+        if header == self.header:
+            return
+        if self.gramians and header.layers != self.header.layers:
+            raise InputError(
+                f"header: expected the layers {list(self.header.layers)} that the records so far have, "
+                f"got {list(header.layers)}; start another trace for another set of layers"
+            )
+        self.header = header
+        self._write_header()
+
+    def append(self, record: GramianRecord | QuantityRecord) -> None:
+        """Add one record; a part is written when enough has gathered or some seconds have passed.
+
+        Raises:
+            InputError: the Gramian's layers are not the header's.
+        """
+        if isinstance(record, QuantityRecord):
+            self.quantities.append(record)
+        elif record.gramian.layers != self.header.layers:
+            raise InputError(
+                f"record: expected the layers {list(self.header.layers)} of the header, "
+                f"got {list(record.gramian.layers)}"
+            )
+        else:
+            self.gramians.append(record)
+        if self.path is not None and self._part_is_due():
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what has gathered since the last part."""
+        if self.path is None:
+            return
+        gramians, quantities = self._pending()
+        if gramians:
+            parts.write_gramians(self.path / f"gramians-{self._parts:06d}.parquet", gramians)
+            self._gramians_written += len(gramians)
+        if quantities:
+            parts.write_quantities(self.path / f"quantities-{self._parts:06d}.parquet", quantities)
+            self._quantities_written += len(quantities)
+        self._parts += 1
+        self._last_flush = time.monotonic()
+
+    def close(self) -> None:
+        """Write the last part; the trace stays readable."""
+        self.flush()
+
+    def frame(self) -> pd.DataFrame:
+        """A tidy table of every quantity read off the trace; see `gradprobe.trace.frame.tidy`."""
+        from gradprobe.trace.frame import tidy
+
+        return tidy(self)
+
+    def __enter__(self) -> Trace:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trail: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _pending(self) -> tuple[list[GramianRecord], list[QuantityRecord]]:
+        return self.gramians[self._gramians_written :], self.quantities[self._quantities_written :]
+
+    def _part_is_due(self) -> bool:
+        gramians, quantities = self._pending()
+        return (
+            len(gramians) + len(quantities) >= _PART_RECORDS
+            or sum(record.gramian.values.nbytes for record in gramians) >= _PART_BYTES
+            or time.monotonic() - self._last_flush >= _PART_SECONDS
+        )
+
+    def _write_header(self) -> None:
+        if self.path is None:
+            return
+        unfinished = self.path / (_HEADER + ".unfinished")
+        unfinished.write_text(self.header.to_json(), encoding="utf-8")
+        unfinished.replace(self.path / _HEADER)
+
+    def _read_part(self, part: Path) -> None:
+        if part.name.startswith("gramians-"):
+            self.gramians += parts.read_gramians(part, self.header)
+        elif part.name.startswith("quantities-"):
+            self.quantities += parts.read_quantities(part)
+
+
+def _claim(folder: Path) -> None:
+    if (folder / _HEADER).exists():
+        raise InputError(
+            f"out: expected a new folder for the trace, got {folder}, which holds one already; "
+            "name another folder or delete that trace"
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"out: expected a folder that can be written, got {folder} ({error.strerror})"
+        ) from error
