@@ -1,0 +1,5 @@
+"""`python -m gradprobe`."""
+
+from gradprobe.cli import main
+
+main()
