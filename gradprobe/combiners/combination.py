@@ -1,0 +1,28 @@
+"""The length of a combination of gradients, as far as a float64 Gramian can tell."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gradprobe.geometry.gramian import FloatArray
+
+
+def rounding(gramian: FloatArray) -> float:
+    """The relative error of sums over a Gramian [p, p]: 4 p eps."""
+    return float(4.0 * gramian.shape[0] * np.finfo(np.float64).eps)
+
+
+def resolution(gramian: FloatArray, weights: FloatArray) -> float:
+    """How well the squared norm of `weights @ J` can be known from the Gramian [p, p] of J."""
+    reach = float(np.abs(weights) @ np.sqrt(np.diagonal(gramian)))
+    return rounding(gramian) * reach**2
+
+
+def squared_norm(gramian: FloatArray, weights: FloatArray) -> float:
+    """Squared norm of `weights @ J` from the Gramian [p, p] of J; exactly 0 where rounding hides it.
+
+    A combination whose terms cancel keeps dust of the order of eps times their lengths; dividing by
+    that dust would give a direction that is not there.
+    """
+    square = float(weights @ gramian @ weights)
+    return square if square > resolution(gramian, weights) else 0.0

@@ -1,0 +1,59 @@
+"""Combiners by name: a new one is its file and its line here."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from gradprobe.combiners.average import Average
+from gradprobe.combiners.base import PresentTaskCombiner
+from gradprobe.combiners.cagrad import CAGrad
+from gradprobe.combiners.cosine_gating import CosineGating
+from gradprobe.combiners.gragr import GraGR
+from gradprobe.combiners.mgda import MGDA
+from gradprobe.combiners.pcgrad import PCGrad
+from gradprobe.combiners.protocol import Combiner
+from gradprobe.combiners.rcgrad import RCGrad
+from gradprobe.combiners.weighted import Weighted
+from gradprobe.errors import InputError
+
+_CLASSES: tuple[type[PresentTaskCombiner], ...] = (
+    Average,
+    Weighted,
+    PCGrad,
+    CAGrad,
+    CosineGating,
+    RCGrad,
+    GraGR,
+    MGDA,
+)
+_COMBINERS = {combiner.name: combiner for combiner in _CLASSES}
+
+
+def names() -> tuple[str, ...]:
+    """The names that `get` knows.
+
+    >>> names()
+    ('average', 'weighted', 'pcgrad', 'cagrad', 'cosine_gating', 'rcgrad', 'gragr', 'mgda')
+    """
+    return tuple(_COMBINERS)
+
+
+def get(name: str, **options: Any) -> Combiner:
+    """The combiner of that name with its options; see the class of each for what they mean.
+
+    >>> get("rcgrad").weights([[1.0, -0.5], [-0.5, 1.0]])
+    array([0.75, 0.5 ])
+
+    Raises:
+        InputError: an unknown name or option, or an option out of range.
+    """
+    if name not in _COMBINERS:
+        raise InputError(f"name: expected one of {', '.join(_COMBINERS)}; got {name!r}")
+    combiner = _COMBINERS[name]
+    valid = list(inspect.signature(combiner).parameters)
+    unknown = [option for option in options if option not in valid]
+    if unknown:
+        offer = f"expected some of {', '.join(valid)}" if valid else "expected no options"
+        raise InputError(f"{name}: {offer}; got {', '.join(unknown)}")
+    return combiner(**options)

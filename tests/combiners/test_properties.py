@@ -1,0 +1,92 @@
+import numpy as np
+import pytest
+
+from gradprobe.combiners import get
+
+from ._jacobians import CASES, VARIANTS, jacobian, update
+
+variants = pytest.mark.parametrize("combiner", VARIANTS.values(), ids=VARIANTS)
+cases = pytest.mark.parametrize(("kind", "tasks", "parameters"), CASES)
+
+
+def assert_same_update(actual, expected, rows, tolerance=1e-9):
+    scale = np.linalg.norm(rows, axis=1).max()
+    np.testing.assert_allclose(actual / scale, expected / scale, rtol=0, atol=tolerance)
+
+
+@variants
+@cases
+def test_scaling_all_gradients_scales_the_update(combiner, kind, tasks, parameters):
+    rows = jacobian(kind, tasks, parameters)
+    expected = update(combiner, rows)
+    for scale in (1e-8, 1e-6, 1e-3, 1e3, 1e8):
+        assert_same_update(update(combiner, scale * rows) / scale, expected, rows)
+
+
+@variants
+@cases
+def test_scaling_by_a_power_of_two_leaves_the_weights_bit_for_bit(combiner, kind, tasks, parameters):
+    rows = jacobian(kind, tasks, parameters)
+    expected = combiner.weights(rows @ rows.T)
+    for scale in (2.0**-27, 2.0**27, 2.0**-200):
+        np.testing.assert_array_equal(combiner.weights((scale * rows) @ (scale * rows).T), expected)
+
+
+@variants
+@cases
+def test_rotating_the_parameters_rotates_the_update(combiner, kind, tasks, parameters):
+    rows = jacobian(kind, tasks, parameters)
+    rng = np.random.default_rng(1)
+    rotation, _ = np.linalg.qr(rng.normal(size=(parameters, parameters)))
+    assert_same_update(update(combiner, rows @ rotation), update(combiner, rows) @ rotation, rows)
+
+
+@pytest.mark.parametrize("name", [name for name in VARIANTS if "pcgrad" not in name])  # its turn: test_pcgrad
+@cases
+def test_renumbering_the_tasks_renumbers_the_weights(name, kind, tasks, parameters):
+    combiner = VARIANTS[name]
+    rows = jacobian(kind, tasks, parameters)
+    order = np.random.default_rng(2).permutation(tasks)
+    moved = update(combiner, rows[order], focal=int(np.flatnonzero(order == 0)[0]))
+    assert_same_update(moved, update(combiner, rows), rows)
+
+
+@variants
+@cases
+def test_doubling_the_parameters_with_zeros_changes_nothing(combiner, kind, tasks, parameters):
+    rows = jacobian(kind, tasks, parameters)
+    padded = np.c_[rows, np.zeros_like(rows)]
+    np.testing.assert_allclose(
+        update(combiner, padded)[:parameters], update(combiner, rows), rtol=1e-9, atol=1e-12
+    )
+
+
+@pytest.mark.parametrize("name", ["pcgrad", "cosine_gating", "rcgrad", "gragr"])
+@pytest.mark.parametrize(("tasks", "parameters"), [(2, 5), (5, 7), (18, 7)])
+def test_without_conflicts_the_projecting_methods_average(name, tasks, parameters):
+    rows = jacobian("agreeing", tasks, parameters)
+    np.testing.assert_allclose(get(name).weights(rows @ rows.T), np.full(tasks, 1 / tasks), rtol=1e-14)
+
+
+def test_without_conflicts_the_sums_are_t_times_the_average():
+    rows = jacobian("agreeing", 5, 7)
+    for name in ("pcgrad", "cosine_gating"):
+        np.testing.assert_allclose(get(name, reduction="sum").weights(rows @ rows.T), np.ones(5), rtol=1e-14)
+
+
+def test_orthogonal_gradients_of_unequal_norm_average_only_under_the_projecting_methods():
+    rows = np.diag([1.0, 3.0, 0.5])
+    mean = rows.mean(axis=0)
+
+    def cosine_to_average(name, **options):
+        own = update(get(name, **options), rows)
+        return own @ mean / np.linalg.norm(own) / np.linalg.norm(mean)
+
+    for name in ("pcgrad", "cosine_gating", "rcgrad", "gragr"):
+        assert cosine_to_average(name) == pytest.approx(1.0, abs=1e-12)
+    assert cosine_to_average("cagrad", c=0.5) == pytest.approx(0.91, abs=0.01)
+    # Min-norm of orthogonal vectors: weights proportional to 1 / ||g||^2, so the update to 1 / ||g||.
+    inverse = 1 / np.array([1.0, 3.0, 0.5])
+    expected = inverse @ mean / np.linalg.norm(inverse) / np.linalg.norm(mean)
+    assert cosine_to_average("mgda") == pytest.approx(expected, abs=1e-12)
+    assert expected == pytest.approx(0.41, abs=0.01)
