@@ -1,0 +1,39 @@
+"""Training a multi-task model: a combiner sets the trunk's update, heads keep their own gradients."""
+
+from gradprobe.training.batches import BalancedBatches, Batch, Batches, UnionBatches, make_batches
+from gradprobe.training.data import Fold, TrainingData
+from gradprobe.training.evaluation import evaluate, predict
+from gradprobe.training.loop import Observer, Progress, train
+from gradprobe.training.losses import TaskLosses
+from gradprobe.training.metrics import Metrics, classification_metrics, regression_metrics
+from gradprobe.training.model import MultiTaskModel, build_model
+from gradprobe.training.observe import ProbeObserver
+from gradprobe.training.options import TrainingOptions
+from gradprobe.training.result import EpochRecord, TrainingResult
+from gradprobe.training.update import CombinedUpdate
+
+__all__ = [
+    "BalancedBatches",
+    "Batch",
+    "Batches",
+    "CombinedUpdate",
+    "EpochRecord",
+    "Fold",
+    "Metrics",
+    "MultiTaskModel",
+    "Observer",
+    "ProbeObserver",
+    "Progress",
+    "TaskLosses",
+    "TrainingData",
+    "TrainingOptions",
+    "TrainingResult",
+    "UnionBatches",
+    "build_model",
+    "classification_metrics",
+    "evaluate",
+    "make_batches",
+    "predict",
+    "regression_metrics",
+    "train",
+]

@@ -1,0 +1,112 @@
+"""Probing a run: minibatches as they are trained on, whole folds now and then."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from torch import Tensor, nn
+
+from gradprobe.encoders.features import IntArray
+from gradprobe.probes import GradientProbe, RepresentationProbe
+from gradprobe.trace import Trace
+from gradprobe.training.batches import Batch, chunks
+from gradprobe.training.data import Fold, TrainingData
+from gradprobe.training.evaluation import CHUNK
+from gradprobe.training.losses import TaskLosses
+from gradprobe.training.model import MultiTaskModel, device_of, on_device
+
+# Effective rank is at most the number of rows, so encoders are compared at one number.
+RANK_ROWS = 512
+_FOLDS: Mapping[Literal["train", "heldout"], Fold] = {"train": "train", "heldout": "validation"}
+
+
+class ProbeObserver:
+    """Measures a run into one trace, and changes nothing about it.
+
+    The minibatch every `probe_every` steps, on the very losses of the step; the validation fold
+    (split `heldout`) before training, every `heldout_every` epochs and at the end; the train fold
+    before training and at the end. Folds are measured in eval mode, with the effective rank of the
+    representation of up to 512 of their molecules, evenly spaced. Steps and folds on which fewer than
+    two tasks have labels are left out: a conflict needs two.
+    """
+
+    def __init__(
+        self,
+        model: MultiTaskModel,
+        data: TrainingData,
+        *,
+        probe_every: int,
+        heldout_every: int,
+        seed: int,
+        batches: str = "",
+        out: str | Path | None = None,
+    ) -> None:
+        self._data = data
+        self._losses = TaskLosses(data)
+        self._heldout_every = heldout_every
+        self._gradients = GradientProbe(
+            model,
+            focal=data.focal,
+            shared=model.encoder,
+            every=probe_every,
+            out=out,
+            seed=seed,
+            batches=batches,
+        )
+        self._ranks = RepresentationProbe(model, layer=model.encoder, trace=self.trace)
+
+    @property
+    def trace(self) -> Trace:
+        """What was measured so far."""
+        return self._gradients.trace
+
+    def before_update(self, losses: Mapping[str, Tensor], step: int, epoch: int) -> None:
+        """Measure a minibatch."""
+        if len(losses) >= 2:
+            self._gradients.measure(losses, step=step, epoch=epoch)
+
+    def end_of_epoch(self, epoch: int, step: int, *, last: bool) -> None:
+        """Measure the folds that are due."""
+        if epoch == -1 or last or (epoch + 1) % self._heldout_every == 0:
+            self._measure("heldout", epoch, step)
+        if epoch == -1 or last:
+            self._measure("train", epoch, step)
+
+    def close(self) -> None:
+        """Write what is left of the trace."""
+        self._gradients.close()
+
+    def _measure(self, split: Literal["train", "heldout"], epoch: int, step: int) -> None:
+        rows = {
+            task: molecules for task, molecules in self._data.rows[_FOLDS[split]].items() if len(molecules)
+        }
+        if len(rows) < 2:
+            return
+        labels = _Chunks(rows)
+        self._gradients.measure_loader(labels, self._losses, split=split, step=step, epoch=epoch)
+        molecules = _Chunks({"": _evenly_spaced(np.unique(np.concatenate(list(rows.values()))), RANK_ROWS)})
+        self._ranks.measure_loader(molecules, self._represent, split=split, step=step, epoch=epoch)
+
+    def _represent(self, model: nn.Module, batch: Batch) -> Tensor:
+        inputs = on_device(self._data.features.batch(batch.molecules), device_of(model))
+        representation: Tensor = model.encoder(inputs)  # type: ignore[operator]
+        return representation
+
+
+@dataclass(frozen=True, eq=False)
+class _Chunks:
+    """A fold in chunks, as often as asked."""
+
+    rows: Mapping[str, IntArray]
+
+    def __iter__(self) -> Iterator[Batch]:
+        return chunks(self.rows, CHUNK)
+
+
+def _evenly_spaced(rows: IntArray, count: int) -> IntArray:
+    """At most `count` of the rows, spread over all of them."""
+    return rows[np.linspace(0, len(rows) - 1, min(count, len(rows))).astype(np.int64)]

@@ -1,0 +1,104 @@
+import numpy as np
+import pytest
+import torch
+
+from gradprobe.errors import InputError
+from gradprobe.training import TaskLosses, TrainingData, evaluate, make_batches, predict
+from tests.training._toys import TASKS, toy_data, toy_model
+
+MIXED = {"big.aux": "classification"}
+
+
+@pytest.mark.parametrize("kind", ["balanced", "union"])
+def test_row_losses_are_those_of_a_loop_over_labels(kind):
+    data, model = toy_data(kinds=MIXED), toy_model()
+    batches = make_batches(kind, data.rows["train"], focal="focal", batch_size=10, seed=0)
+    for batch in batches.epoch():
+        found = TaskLosses(data)(model, batch)
+        assert list(found) == [task for task in TASKS if task in batch.positions]
+        for task, losses in found.items():
+            head = model.heads[TASKS.index(task)]
+            for loss, molecule in zip(losses, batch.rows(task), strict=True):
+                output = head(model.encoder(data.features.values[molecule])).item()
+                target = data.targets[molecule, TASKS.index(task)]
+                if task == "big.aux":
+                    probability = 1 / (1 + np.exp(-output))
+                    expected = -np.log(probability if target else 1 - probability)
+                else:
+                    expected = (output - target) ** 2
+                assert loss.item() == pytest.approx(expected, rel=1e-4, abs=1e-6)
+
+
+def test_missing_labels_never_reach_a_gradient():
+    data, model = toy_data(), toy_model()
+    assert np.isnan(data.targets).any()
+    for batch in make_batches("union", data.rows["train"], focal="focal", batch_size=10, seed=0).epoch():
+        sum(losses.sum() for losses in TaskLosses(data)(model, batch).values()).backward()
+    assert all(parameter.grad.isfinite().all() for parameter in model.parameters())
+
+
+def test_predictions_are_in_the_unit_of_the_labels():
+    data, model = toy_data(kinds=MIXED), toy_model()
+    rows = data.rows["test"]["small aux"]
+    with torch.no_grad():
+        outputs = model.heads[2](model.encoder(data.features.batch(rows)))[:, 0].numpy()
+    np.testing.assert_allclose(predict(model, data, "small aux", rows), outputs * 40 + 100, rtol=1e-5)
+    probabilities = predict(model, data, "big.aux", data.rows["test"]["big.aux"])
+    assert ((probabilities > 0) & (probabilities < 1)).all()
+
+
+def test_predicting_in_chunks_changes_nothing(monkeypatch):
+    data, model = toy_data(), toy_model()
+    rows = data.rows["train"]["big.aux"]
+    whole = predict(model, data, "big.aux", rows)
+    monkeypatch.setattr("gradprobe.training.evaluation.CHUNK", 7)
+    np.testing.assert_allclose(predict(model, data, "big.aux", rows), whole, rtol=1e-6)
+
+
+def test_evaluation_leaves_modes_random_state_and_gradients_alone():
+    data, model = toy_data(), toy_model(dropout=0.5)
+    model.train()
+    model.encoder.layers[2].eval()
+    modes = [module.training for module in model.modules()]
+    state = torch.get_rng_state()
+    first = evaluate(model, data, "validation")
+    assert [module.training for module in model.modules()] == modes
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(parameter.grad is None for parameter in model.parameters())
+    assert evaluate(model, data, "validation") == first
+
+
+def test_every_task_is_scored_on_its_own_labels():
+    data, model = toy_data(kinds=MIXED), toy_model()
+    found = evaluate(model, data, "test")
+    assert {task: found[task].n for task in TASKS} == {
+        task: len(rows) for task, rows in data.rows["test"].items()
+    }
+    labels = data.labels("focal", data.rows["test"]["focal"])
+    predictions = predict(model, data, "focal", data.rows["test"]["focal"])
+    expected = np.abs(labels - predictions).sum() / np.abs(labels - labels.mean()).sum()
+    assert found["focal"].rae == pytest.approx(expected)
+    assert found["big.aux"].auroc == pytest.approx(found["big.aux"].auroc)
+    assert np.isnan(found["big.aux"].rae)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"focal": "nobody"}, "focal: expected one of"),
+        ({"targets": np.zeros((3, 3))}, r"targets: expected shape \(120, 3\)"),
+    ],
+)
+def test_data_that_do_not_fit_together_are_refused(change, message):
+    data = toy_data()
+    with pytest.raises(InputError, match=message):
+        TrainingData(**{**vars(data), **change})
+
+
+@pytest.mark.parametrize("fold", ["train", "validation"])
+def test_a_focal_task_without_labels_to_learn_from_or_to_stop_by_is_refused(fold):
+    data = toy_data()
+    rows = {name: dict(tasks) for name, tasks in data.rows.items()}
+    rows[fold]["focal"] = np.zeros(0, dtype=int)
+    with pytest.raises(InputError, match=f"in the {fold} fold, got none"):
+        TrainingData(**{**vars(data), "rows": rows})
