@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -109,12 +110,19 @@ def _snapshot(module: nn.Module) -> tuple[_State, _State]:
 
 
 def _contents(values: dict[str, Any]) -> dict[str, Any]:
-    """Copies of what could be changed in place: tensors and lists (a metric's states are either)."""
+    """Copies of what could be changed in place: tensors and containers (a metric's states are either)."""
     return {
-        name: value.detach().clone() if isinstance(value, Tensor) else list(value)
+        name: value.detach().clone() if isinstance(value, Tensor) else copy.copy(value)
         for name, value in values.items()
-        if isinstance(value, Tensor | list)
+        if isinstance(value, list | dict | set) or (isinstance(value, Tensor) and not _is_expanded(value))
     }
+
+
+def _is_expanded(tensor: Tensor) -> bool:
+    """Whether elements share memory; PyTorch refuses to write into such a tensor."""
+    return tensor.layout == torch.strided and any(
+        step == 0 and size > 1 for step, size in zip(tensor.stride(), tensor.shape, strict=True)
+    )
 
 
 def _restore(module: nn.Module, plain: _State, buffers: _State) -> None:
@@ -128,8 +136,11 @@ def _restore(module: nn.Module, plain: _State, buffers: _State) -> None:
             if isinstance(content, Tensor):
                 # Through .data, so that autograd does not take the buffer for modified by the user.
                 values[name].data.copy_(content)
-            else:
+            elif isinstance(content, list):
                 values[name][:] = content
+            else:
+                values[name].clear()
+                values[name].update(content)
 
 
 @contextmanager
