@@ -27,7 +27,8 @@ class Setup:
 
     `losses(model, batch)` gives task -> per-row losses [b], or scalars where the model knows no
     rows; `split_losses` gives what `measure_loader` wants. `outside` reads state that lives outside
-    the model (a hook's counter). `rows_are_disjoint`: no row carries the losses of two tasks.
+    the model (a hook's counter). `layer` puts out representations [b, d], where any does.
+    `rows_are_disjoint`: no row carries the losses of two tasks.
     """
 
     model: nn.Module
@@ -320,8 +321,10 @@ def _accumulation(dtype: torch.dtype) -> Setup:
 
 @_case()
 def _frozen_layer(dtype: torch.dtype) -> Setup:
+    """Frozen the usual way: no gradient, and its batch norm in eval mode while the rest trains."""
     model = _Branches(_mlp_trunk(), 8)
     model.trunk[0].requires_grad_(False)
+    model.trunk[1].eval()
     return _tabular(model, dtype)
 
 
@@ -423,7 +426,7 @@ def _tabular(
         dtype,
         DataLoader(data, batch_size=7, shuffle=True, generator=generator),
         lambda model, batch: _squared(model(batch[0]), batch[1]),
-        layer=getattr(model, "trunk", None),
+        layer=getattr(model, "trunk", None) or model.early,
     )
 
 
@@ -474,7 +477,7 @@ def _tokens(dtype: torch.dtype, *, sparse: bool) -> Setup:
 
     data = TensorDataset(torch.randint(0, 12, (14, 3)), torch.randn(14, dtype=dtype))
     setup = _setup(Model(), dtype, DataLoader(data, batch_size=7, shuffle=True), losses)
-    setup.rows_are_disjoint = True
+    setup.rows_are_disjoint, setup.layer = True, setup.model.mix
     if sparse:
         setup.optimiser = torch.optim.SGD(setup.model.parameters(), lr=0.05)
     return setup
