@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 from typing import Any
 
@@ -28,6 +29,9 @@ _CLASSES: tuple[type[PresentTaskCombiner], ...] = (
     MGDA,
 )
 _COMBINERS = {combiner.name: combiner for combiner in _CLASSES}
+# Other libraries' combiners, `get("torchjd:UPGrad")`: the class that makes one from the name's second
+# half. Such a class may need torch, which nothing in this package does, so it is imported when asked for.
+_FAMILIES = {"torchjd": ("gradprobe.integrations.torchjd", "TorchJD")}
 
 
 def names() -> tuple[str, ...]:
@@ -42,12 +46,20 @@ def names() -> tuple[str, ...]:
 def get(name: str, **options: Any) -> Combiner:
     """The combiner of that name with its options; see the class of each for what they mean.
 
+    `torchjd:NAME` is TorchJD's method of that name, where TorchJD is installed.
+
     >>> get("rcgrad").weights([[1.0, -0.5], [-0.5, 1.0]])
     array([0.75, 0.5 ])
 
     Raises:
         InputError: an unknown name or option, or an option out of range.
+        MissingExtraError: another library's combiner, and the library is not installed.
     """
+    family, _, member = name.partition(":")
+    if member and family in _FAMILIES:
+        module, kind = _FAMILIES[family]
+        combiner_of_family: Combiner = getattr(importlib.import_module(module), kind)(member, **options)
+        return combiner_of_family
     if name not in _COMBINERS:
         raise InputError(f"name: expected one of {', '.join(_COMBINERS)}; got {name!r}")
     combiner = _COMBINERS[name]

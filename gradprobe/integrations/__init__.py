@@ -1,0 +1,1 @@
+"""Thin adapters to the libraries people already train with; each is imported by name, when it is used."""
