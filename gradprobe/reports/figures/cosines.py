@@ -1,0 +1,52 @@
+"""Focal-auxiliary cosines over training, one panel an encoder, one line a split."""
+
+from __future__ import annotations
+
+from matplotlib.figure import Figure
+
+from gradprobe.reports import colours
+from gradprobe.reports.figures.canvas import course, headroom, label, panels
+from gradprobe.reports.summary import EncoderSummary, Summary
+from gradprobe.reports.tables import SPLIT_NAMES
+from gradprobe.reports.wording import spread
+
+_MARKERS = {"minibatch": "", "heldout": "o", "train": "s"}
+
+
+def draw(summary: Summary) -> Figure | None:
+    """Means over auxiliaries and seeds; the band is lowest to highest seed."""
+    shown = [encoder for encoder in summary.encoders if _courses(encoder)]
+    if not shown:
+        return None
+    figure, axes = panels([2.3] * len(shown), share_x=len(shown) > 1)
+    for panel, encoder in zip(axes, shown, strict=True):
+        for split, band in _courses(encoder).items():
+            course(panel, band, colours.of_split(split), SPLIT_NAMES[split], marker=_MARKERS[split])
+        panel.axhline(0.0, color=colours.FAINT, linewidth=0.9)
+        panel.set_title(label(encoder.name, 40))
+        panel.set_ylabel("mean cosine")
+        headroom(panel)
+        panel.legend(loc="upper right", ncols=3, handlelength=1.6, columnspacing=1.2)
+    axes[-1].set_xlabel("optimiser step (−1: before training)")
+    return figure
+
+
+def describe(summary: Summary) -> str:
+    """The mean minibatch cosine of every encoder, and the last held-out one."""
+    parts = []
+    for encoder in summary.encoders:
+        if encoder.gradients is None:
+            continue
+        said = [
+            f"{SPLIT_NAMES[split]} {spread(found.mean['cosine'])}"
+            for split, found in encoder.gradients.splits.items()
+        ]
+        parts.append(f"{encoder.name}: {', '.join(said)}")
+    return "Lines over training of the mean focal–auxiliary cosine. " + "; ".join(parts) + "."
+
+
+def _courses(encoder: EncoderSummary) -> dict:
+    if encoder.gradients is None:
+        return {}
+    found = {split: summary.course["cosine"] for split, summary in encoder.gradients.splits.items()}
+    return {split: band for split, band in found.items() if band.steps}

@@ -1,0 +1,37 @@
+"""Effective rank of the representation over training."""
+
+from __future__ import annotations
+
+from matplotlib.figure import Figure
+
+from gradprobe.reports import colours
+from gradprobe.reports.figures.canvas import course, headroom, label, panels
+from gradprobe.reports.summary import Summary
+from gradprobe.reports.tables import SPLIT_NAMES
+from gradprobe.reports.wording import spread
+
+
+def draw(summary: Summary) -> Figure | None:
+    """Means over seeds, one line an encoder; the band is lowest to highest seed."""
+    shown = [(e.name, e.rank) for e in summary.encoders if e.rank is not None and e.rank.course.steps]
+    if not shown:
+        return None
+    figure, (axes,) = panels([2.6])
+    for name, rank in shown:
+        course(axes, rank.course, colours.of_encoder(name), label(name), marker="o")
+    axes.set_ylim(bottom=min(axes.get_ylim()[0], 1.0))
+    headroom(axes)
+    axes.set_xlabel("optimiser step (−1: before training)")
+    axes.set_ylabel("effective rank, dimensions")
+    axes.legend(loc="upper right", ncols=3)
+    return figure
+
+
+def describe(summary: Summary) -> str:
+    """The last effective rank of every encoder, and the largest possible."""
+    said = [
+        f"{encoder.name}: {spread(encoder.rank.raw)} of at most {encoder.rank.most}, {SPLIT_NAMES[encoder.rank.split]}"
+        for encoder in summary.encoders
+        if encoder.rank is not None
+    ]
+    return "Lines over training of the effective rank. At the end, " + "; ".join(said) + "."

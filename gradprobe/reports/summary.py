@@ -1,0 +1,189 @@
+"""Every number of a report, decided once: HTML, figures and terminal show what stands here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gradprobe.geometry import overlap_by_chance
+from gradprobe.reports.averages import NAN, Estimate
+from gradprobe.reports.gradients import Gradients, gradients_of
+from gradprobe.reports.leverage import AVERAGE, Leverage, leverages
+from gradprobe.reports.manifest import SINGLE_TASK, TaskEntry
+from gradprobe.reports.measured import NO_FOCAL
+from gradprobe.reports.provenance import Provenance, provenance_of
+from gradprobe.reports.ranks import Rank, rank_of
+from gradprobe.reports.scores import CombinerScore, Metric, focal_metric, in_order, scores
+from gradprobe.reports.source import Cell, Source, read_source
+from gradprobe.reports.verdict import Verdict, decide
+from gradprobe.trace import Trace
+
+OWN_UPDATES = "it rests on this run having been trained on the mean or the sum of its task losses"
+
+
+@dataclass(frozen=True, eq=False)
+class EncoderSummary:
+    """One encoder, or the run behind a bare trace.
+
+    Its gradients were measured while training with `combiner` (`""`: unknown) over `seeds`;
+    `gradients` and `rank` are None where nothing was measured. `chance` is the overlap of random
+    directions in the `parameters` dimensions of the trunk.
+    """
+
+    name: str
+    combiner: str
+    seeds: tuple[int, ...]
+    parameters: int
+    chance: float
+    gradients: Gradients | None
+    rank: Rank | None
+    leverages: tuple[Leverage, ...]
+    scores: tuple[CombinerScore, ...]
+    verdict: Verdict
+
+    def cosine(self, split: str, *, at: str = "mean") -> Estimate | None:
+        """Mean focal-auxiliary cosine on a split: `mean` over steps, `before` training, or at the `end`."""
+        found = self.gradients.splits.get(split) if self.gradients is not None else None  # type: ignore[call-overload]
+        return None if found is None else getattr(found, at)["cosine"]
+
+
+@dataclass(frozen=True, eq=False)
+class Summary:
+    """What a report says. `metric` is None for a bare trace; `tasks` names the focal task first."""
+
+    name: str
+    focal: str
+    tasks: tuple[str, ...]
+    entries: Mapping[str, TaskEntry]
+    metric: Metric | None
+    combiners: tuple[str, ...]
+    encoders: tuple[EncoderSummary, ...]
+    cells: int
+    finished: int
+    failed: int
+    provenance: Provenance
+    folder: Path | None
+
+    @property
+    def of_study(self) -> bool:
+        """Whether this is a study rather than a bare trace."""
+        return self.metric is not None
+
+    @property
+    def provisional(self) -> bool:
+        """Whether cells are still missing that have not failed."""
+        return self.finished + self.failed < self.cells
+
+
+def summarise(source: Trace | str | Path) -> Summary:
+    """The summary of a trace, of the folder of a trace, or of the folder of a study, finished or not.
+
+    Raises:
+        InputError: there is neither a trace nor a study, or the study's description cannot be read.
+        TraceError: a bare trace cannot be read.
+    """
+    found = read_source(source)
+    manifest = found.manifest
+    tasks = _tasks(found)
+    metric = None if manifest is None else focal_metric(manifest)
+    names = dict.fromkeys(cell.key.encoder for cell in found.cells)
+    encoders = tuple(
+        _encoder(name, [cell for cell in found.cells if cell.key.encoder == name], found, tasks, metric)
+        for name in names
+    )
+    engines = sorted({engine for e in encoders if e.gradients is not None for engine in e.gradients.engines})
+    states = [cell.state for cell in found.cells]
+    return Summary(
+        name=found.name,
+        focal=found.focal,
+        tasks=tasks,
+        entries={} if manifest is None else {entry.name: entry for entry in manifest.tasks},
+        metric=metric,
+        combiners=() if manifest is None else in_order(manifest.combiners),
+        encoders=encoders,
+        cells=len(states),
+        finished=states.count("finished"),
+        failed=states.count("failed"),
+        provenance=provenance_of(found, engines),
+        folder=found.folder,
+    )
+
+
+def _tasks(source: Source) -> tuple[str, ...]:
+    """All tasks of the source, the focal one first."""
+    names = dict.fromkeys([source.focal] if source.focal else [])
+    if source.manifest is not None:
+        names |= dict.fromkeys(entry.name for entry in source.manifest.tasks)
+    for cell in source.cells:
+        if cell.trace is not None:
+            names |= dict.fromkeys(cell.trace.header.tasks)
+            names |= dict.fromkeys(task for record in cell.trace.gramians for task in record.gramian.tasks)
+    return tuple(names)
+
+
+def _encoder(
+    name: str, cells: Sequence[Cell], source: Source, tasks: Sequence[str], metric: Metric | None
+) -> EncoderSummary:
+    combiner, chosen = _measured_cells(cells)
+    traces = [cell.trace for cell in chosen if cell.trace is not None]
+    gradients = gradients_of(traces, tasks, focal=source.focal) if traces else None
+    parameters = sum(gradients.parameters) if gradients is not None else 0
+    found = _leverages(gradients, combiner, source)
+    compared = scores(cells, source.manifest, metric) if source.manifest is not None and metric is not None else ()
+    return EncoderSummary(
+        name=name,
+        combiner=combiner,
+        seeds=tuple(cell.key.seed for cell in chosen),
+        parameters=parameters,
+        chance=overlap_by_chance(parameters) if parameters else NAN,
+        gradients=gradients,
+        rank=rank_of(traces),
+        leverages=found,
+        scores=compared,
+        verdict=decide(found, compared, metric, assuming="" if source.manifest is not None else OWN_UPDATES),
+    )
+
+
+def _measured_cells(cells: Sequence[Cell]) -> tuple[str, list[Cell]]:
+    """The cells whose traces speak for an encoder: those trained by averaging, else by the first other.
+
+    Failed cells are left out: what went wrong with them may have gone wrong before. So are traces of
+    another trunk than the first one's.
+    """
+    usable = [
+        cell
+        for cell in cells
+        if cell.state != "failed"
+        and cell.key.combiner != SINGLE_TASK
+        and cell.trace is not None
+        and (cell.trace.gramians or cell.trace.quantities)
+    ]
+    if not usable:
+        return "", []
+    names = [cell.key.combiner for cell in usable]
+    combiner = AVERAGE if AVERAGE in names else names[0]
+    chosen = [cell for cell in usable if cell.key.combiner == combiner]
+    return combiner, [cell for cell in chosen if _layers(cell) == _layers(chosen[0])]
+
+
+def _layers(cell: Cell) -> tuple[str, ...]:
+    return () if cell.trace is None else cell.trace.header.layers
+
+
+def _leverages(gradients: Gradients | None, combiner: str, source: Source) -> tuple[Leverage, ...]:
+    nothing = "no minibatch of a run with averaging was measured"
+    minibatches = gradients.minibatches if gradients is not None and combiner in (AVERAGE, "") else ()
+    if not source.focal:
+        nothing, minibatches = NO_FOCAL, ()
+    return leverages(minibatches, options=_combiner_options(source), nothing=nothing)
+
+
+def _combiner_options(source: Source) -> dict[str, dict[str, Any]]:
+    """Options by combiner, with an entry for each combiner of the study."""
+    if source.manifest is None:
+        return {}
+    given = source.manifest.options.get("combiner_options")
+    given = given if isinstance(given, dict) else {}
+    return {name: given.get(name, {}) for name in source.manifest.combiners if name != SINGLE_TASK}

@@ -1,0 +1,65 @@
+"""The report for a terminal: the verdict and the main tables."""
+
+from __future__ import annotations
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from gradprobe.reports import tables
+from gradprobe.reports.headline import headline, subtitle, title
+from gradprobe.reports.summary import EncoderSummary, Summary
+from gradprobe.reports.tables import Table
+from gradprobe.reports.verdict import Call
+
+_STYLES = {Call.SAFE: "green", Call.HELP: "yellow", Call.INSUFFICIENT: "cyan"}
+_NAME_WIDTH = 40
+
+
+def show(summary: Summary) -> RenderableType:
+    """The summary for a rich console; every name and number is plain text, never markup."""
+    shown = [tables.encoders(summary)]
+    if summary.of_study:
+        shown.append(tables.combiner_scores(summary))
+    shown += [tables.leverages(summary), tables.cells(summary), tables.damages(summary)]
+    return Group(
+        Text(title(summary), style="bold"),
+        Text(subtitle(summary), style="dim"),
+        Panel(Group(Text(headline(summary), style="bold"), *map(_verdict, summary.encoders)), box=box.ROUNDED),
+        *(_table(table) for table in shown if table.rows),
+    )
+
+
+def _verdict(encoder: EncoderSummary) -> Text:
+    verdict = encoder.verdict
+    text = Text()
+    text.append(f"\n{encoder.name}: ", style="bold").append(verdict.call.value, style=_STYLES[verdict.call])
+    text.append(f". {verdict.sentence}.")
+    if verdict.caution:
+        text.append(f" Note: {verdict.caution}.", style="italic")
+    for advice in verdict.settle:
+        text.append(f"\n  → {advice}")
+    return text
+
+
+def _table(table: Table) -> RichTable:
+    shown = RichTable(
+        title=Text(table.title, style="bold"),
+        title_justify="left",
+        caption=Text(table.note, style="dim") if table.note else None,
+        caption_justify="left",
+        box=box.SIMPLE_HEAD,
+    )
+    for position, column in enumerate(table.columns):
+        named = position < table.names
+        shown.add_column(
+            Text(column),
+            justify="left" if named else "right",
+            overflow="ellipsis" if named else "fold",
+            max_width=_NAME_WIDTH if named else None,
+        )
+    for row in table.rows:
+        shown.add_row(*(Text(cell) for cell in row))
+    return shown
