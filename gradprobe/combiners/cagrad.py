@@ -9,10 +9,10 @@ from typing import ClassVar, Literal, get_args
 import numpy as np
 
 from gradprobe.combiners.base import PresentTaskCombiner
-from gradprobe.combiners.combination import resolution, rounding, squared_norm
+from gradprobe.combiners.combination import rounding, squared_norm
 from gradprobe.combiners.options import check_choice, check_number
 from gradprobe.combiners.presence import PresentTasks
-from gradprobe.combiners.simplex import face_minimum, minimise_on_simplex
+from gradprobe.combiners.simplex import face_minimum, shortest_in_hull
 from gradprobe.geometry.gramian import BoolArray, FloatArray
 
 Rescale = Literal["none", "1+c", "1+c^2", "1+lambda"]
@@ -71,47 +71,58 @@ def solve_dual(gramian: FloatArray, c: float) -> DualOptimum | None:
 
     None where there is no direction to follow: g_0 = 0, or c = 0, or the optimum is g_w = 0.
 
-    Since ||g_w|| = min over tau > 0 of (||g_w||^2 / tau + tau) / 2, up to scale, w is also the
-    shortest vector of the hull of {g_i + tau g_0} for the one tau with ||g_w|| = c ||g_0|| tau. For a
-    given tau that is a quadratic over the simplex; ||g_w|| / tau falls as tau grows, and on one face of
-    the simplex tau has a closed form. So a few exact solutions, bracketed, end at the exact optimum,
-    whatever the scale.
+    Since 2 ||g_w|| is the least of ||g_w||^2 / s + s over s > 0, w is also the shortest vector of the
+    hull of {g_i + tau g_0}, for the one tau with ||g_w|| = c ||g_0|| tau. For a given tau that is an
+    exact active-set problem; ||g_w|| / tau falls as tau grows; and on one face of the simplex the tau
+    has a closed form. So the search is over faces, bracketed, and ends where a face has the tau that
+    led to it: exact at any scale, with no tolerance on the objective.
     """
     count = gramian.shape[0]
     uniform = np.full(count, 1.0 / count)
     radius = c * math.sqrt(squared_norm(gramian, uniform))
     if radius == 0.0:
         return None
-    pull = gramian @ uniform
     low, high = 0.0, math.sqrt(np.diagonal(gramian).max()) / radius
     tau = 1.0 / c
     weights = None
-    while True:
-        weights = minimise_on_simplex(gramian, tau * pull, weights)
+    while tau > 0.0:
+        weights = shortest_in_hull(gramian, tau * uniform, weights)
         length = math.sqrt(squared_norm(gramian, weights))
         if length == 0.0:
             return None
         low, high = (tau, high) if length > radius * tau else (low, tau)
-        met = abs(length**2 - (radius * tau) ** 2) <= resolution(gramian, weights)
-        if met or high - low <= rounding(gramian) * high:
+        root = _tau_on_face(gramian, weights > 0.0, radius)
+        if root == tau or high - low <= rounding(gramian) * high:
             return DualOptimum(weights, radius / length)
-        tau = _next_tau(gramian, pull, weights > 0.0, radius, low, high)
+        if low < root < high or root == low == 0.0:
+            tau = root
+        else:
+            tau = math.sqrt(low * high) if low > 0.0 else high / SHRINK
+    return None
 
 
-def _next_tau(
-    gramian: FloatArray, pull: FloatArray, face: BoolArray, radius: float, low: float, high: float
-) -> float:
-    """The root on the current face if the bracket holds it, else a point inside the bracket.
+def _tau_on_face(gramian: FloatArray, face: BoolArray, radius: float) -> float:
+    """The tau with ||g_w|| = radius tau if w stays on the face, infinite where there is none.
 
-    On a face w = a + tau e and a G e = 0, so ||g_w||^2 = a G a + tau^2 e G e.
+    On a face w = a + tau e, with a the shortest and a G e = 0, so ||g_w||^2 = a G a + tau^2 e G e. The
+    result is 0 where g_a = 0, if the face holds all the way down to tau = 0 (a >= 0).
     """
     index = np.flatnonzero(face)
     block = gramian[np.ix_(index, index)]
-    anchor = face_minimum(block, np.zeros(index.size))
-    slope = face_minimum(block, pull[index], total=0.0)
-    rest = radius**2 - float(slope @ block @ slope)
-    if rest > 0.0:
-        root = math.sqrt(max(float(anchor @ block @ anchor), 0.0) / rest)
-        if low < root < high:
-            return root
-    return math.sqrt(low * high) if low > 0.0 else high / SHRINK
+    pull = gramian[index].mean(axis=1)
+    shortest = _affine_shortest(block)
+    change = face_minimum(block, pull, total=0.0)
+    rest = radius**2 - float(change @ block @ change)
+    if rest <= 0.0:
+        return math.inf
+    root = math.sqrt(squared_norm(block, shortest) / rest)
+    holds = bool((shortest >= -rounding(gramian)).all())
+    return root if root > 0.0 or holds else math.inf
+
+
+def _affine_shortest(block: FloatArray) -> FloatArray:
+    """The x [k] with sum 1 and any signs of the shortest x @ J, from the Gramian [k, k] of J."""
+    zero = np.diagonal(block) == 0.0
+    if zero.any():  # exactly the zero gradient: a solved system would leave dust on the others
+        return np.asarray(zero / zero.sum())
+    return face_minimum(block, np.zeros(zero.size))

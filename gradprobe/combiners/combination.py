@@ -12,12 +12,6 @@ def rounding(gramian: FloatArray) -> float:
     return float(4.0 * gramian.shape[0] * np.finfo(np.float64).eps)
 
 
-def resolution(gramian: FloatArray, weights: FloatArray) -> float:
-    """How well the squared norm of `weights @ J` can be known from the Gramian [p, p] of J."""
-    reach = float(np.abs(weights) @ np.sqrt(np.diagonal(gramian)))
-    return rounding(gramian) * reach**2
-
-
 def squared_norm(gramian: FloatArray, weights: FloatArray) -> float:
     """Squared norm of `weights @ J` from the Gramian [p, p] of J; exactly 0 where rounding hides it.
 
@@ -25,4 +19,5 @@ def squared_norm(gramian: FloatArray, weights: FloatArray) -> float:
     that dust would give a direction that is not there.
     """
     square = float(weights @ gramian @ weights)
-    return square if square > resolution(gramian, weights) else 0.0
+    reach = float(np.abs(weights) @ np.sqrt(np.diagonal(gramian)))
+    return square if square > rounding(gramian) * reach**2 else 0.0

@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
 from gradprobe.combiners.base import PresentTaskCombiner
 from gradprobe.combiners.presence import PresentTasks
-from gradprobe.combiners.simplex import minimise_on_simplex
+from gradprobe.combiners.simplex import shortest_in_hull
 from gradprobe.geometry.gramian import FloatArray
 
 
@@ -26,4 +24,4 @@ class MGDA(PresentTaskCombiner):
 
     def combine(self, tasks: PresentTasks) -> FloatArray:
         """Non-negative weights [p] that sum to 1."""
-        return minimise_on_simplex(tasks.gramian, np.zeros(tasks.rows.size))
+        return shortest_in_hull(tasks.gramian)

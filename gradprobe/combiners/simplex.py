@@ -1,4 +1,4 @@
-"""The exact minimum of a convex quadratic over the simplex, by a primal active set (Wolfe 1976)."""
+"""The shortest vector in the convex hull of gradients, by a primal active set (Wolfe 1976)."""
 
 from __future__ import annotations
 
@@ -8,30 +8,31 @@ from gradprobe.combiners.combination import rounding
 from gradprobe.geometry.gramian import FloatArray
 
 
-def minimise_on_simplex(
-    gramian: FloatArray, linear: FloatArray, start: FloatArray | None = None
+def shortest_in_hull(
+    gramian: FloatArray, shift: FloatArray | None = None, start: FloatArray | None = None
 ) -> FloatArray:
-    """The weights w [p], w >= 0 with sum 1, that minimise w G w / 2 + b w for a Gramian G [p, p].
+    """The weights w [p], w >= 0 with sum 1, of the shortest vector (w + shift) @ J, from G = J J^T [p, p].
 
-    `linear` b [p] must lie in the range of G. Exact to rounding: at the result every slope
-    (G w + b)_i is at least their weighted mean, and equal to it where w_i > 0. Zero weights are exact.
-    `start` is the result of a nearby problem.
+    `shift` [p] moves every gradient by the same combination of gradients before the search; `start` is
+    the result of a nearby problem. Exact to rounding: at the result every slope (G (w + shift))_i is at
+    least their weighted mean, and equal to it where w_i > 0. Zero weights are exact zeros.
 
-    The walk goes from the minimum of one face to that of a better one, so it ends; a face seen twice
-    means that only rounding is left to gain.
+    The walk goes from the minimum of one face of the simplex to that of a better one, so it ends; a
+    face seen twice means that only rounding is left to gain.
     """
     lengths = np.sqrt(np.diagonal(gramian))
-    weights = _best_corner(gramian, linear) if start is None else start.copy()
+    shift = np.zeros(lengths.size) if shift is None else shift
+    linear = gramian @ shift
+    weights = _best_corner(gramian, linear) if start is None else start
+    weights = _descend_to_face_minimum(gramian, linear, weights)
     seen: set[bytes] = set()
     while True:
-        weights = _descend_to_face_minimum(gramian, linear, weights)
+        slopes = gramian @ (weights + shift)
+        noise = rounding(gramian) * lengths * (lengths @ (weights + np.abs(shift)))
+        gains = weights @ slopes - slopes - noise - weights @ noise
         face = weights > 0.0
-        slopes = gramian @ weights + linear
-        reach = float(weights @ lengths)
-        noise = rounding(gramian) * (lengths * reach + np.abs(linear) + weights @ np.abs(linear) + reach**2)
-        gains = np.where(face, -np.inf, float(weights @ slopes) - slopes - noise)
-        entering = int(np.argmax(gains))
-        if gains[entering] <= 0.0 or face.tobytes() in seen:
+        entering = int(np.argmax(np.where(face, -np.inf, gains)))
+        if face[entering] or gains[entering] <= 0.0 or face.tobytes() in seen:
             return weights
         seen.add(face.tobytes())
         weights = _descend_to_face_minimum(gramian, linear, weights, entering)
@@ -39,6 +40,8 @@ def minimise_on_simplex(
 
 def face_minimum(gramian: FloatArray, linear: FloatArray, total: float = 1.0) -> FloatArray:
     """The x [k] with sum `total` and any signs that minimises x G x / 2 + b x, for G [k, k] and b [k].
+
+    b must be in the range of G.
 
     Solved in units of the gradients' lengths, so that short gradients keep their digits beside long ones.
     """
@@ -75,7 +78,7 @@ def _descend_to_face_minimum(
         if not falling.any():
             weights[index] = target / target.sum()
             return weights
-        ratios = np.where(falling, here / np.where(falling, here - target, 1.0), np.inf)
+        ratios = np.where(falling, here / np.where(here > target, here - target, 1.0), np.inf)
         step = float(ratios.min())
         here = here + step * (target - here)
         here[ratios <= step] = 0.0
