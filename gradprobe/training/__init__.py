@@ -1,7 +1,7 @@
 """Training a multi-task model: a combiner sets the trunk's update, heads keep their own gradients."""
 
 from gradprobe.training.batches import BalancedBatches, Batch, Batches, UnionBatches, make_batches
-from gradprobe.training.data import Fold, TrainingData
+from gradprobe.training.data import TrainingData
 from gradprobe.training.evaluation import evaluate, predict
 from gradprobe.training.loop import Observer, Progress, train
 from gradprobe.training.losses import TaskLosses
@@ -18,7 +18,6 @@ __all__ = [
     "Batches",
     "CombinedUpdate",
     "EpochRecord",
-    "Fold",
     "Metrics",
     "MultiTaskModel",
     "Observer",

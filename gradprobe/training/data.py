@@ -4,26 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import get_args
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import expit
 
+from gradprobe.data import Fold, MoleculeTable, Split, TargetScaling, TaskKind, task_rows
 from gradprobe.encoders.features import Features, IntArray
 from gradprobe.errors import InputError
 from gradprobe.geometry import FloatArray
-
-Fold = Literal["train", "validation", "test"]
-TaskKind = Literal["regression", "classification"]
 
 
 @dataclass(frozen=True, eq=False)
 class TrainingData:
     """Features of n molecules and targets [n, m] of m tasks, NaN where there is no label.
 
-    Targets are standardised: `target * scale + centre` is the label in its own unit, with scale 1 and
-    centre 0 for classification. `rows[fold][task]` are the molecules of a fold that carry the task.
+    Targets are on the scale that `scaling` takes labels to. `rows[fold][task]` are the molecules of a
+    fold that carry the task.
+
+    Raises:
+        InputError: the focal task is no task or has no label in its train or validation fold, or the
+            targets do not fit the features and tasks.
     """
 
     features: Features
@@ -31,8 +33,7 @@ class TrainingData:
     focal: str
     kinds: Mapping[str, TaskKind]
     targets: FloatArray
-    centre: FloatArray
-    scale: FloatArray
+    scaling: TargetScaling
     rows: Mapping[Fold, Mapping[str, IntArray]]
 
     def __post_init__(self) -> None:
@@ -40,24 +41,48 @@ class TrainingData:
             raise InputError(f"focal: expected one of {list(self.tasks)}, got {self.focal!r}")
         shape = (len(self.features), len(self.tasks))
         if self.targets.shape != shape:
-            raise InputError(f"targets: expected shape {shape}, [molecules, tasks], got {self.targets.shape}")
-        for fold in ("train", "validation"):
+            raise InputError(f"targets: expected shape {shape} (molecules, tasks), got {self.targets.shape}")
+        folds: tuple[Fold, ...] = ("train", "validation")
+        for fold in folds:
             if not len(self.rows[fold][self.focal]):
                 raise InputError(
                     f"rows: expected labels of the focal task {self.focal!r} in the {fold} fold, got none; "
                     "split with another seed or kind"
                 )
 
-    def labels(self, task: str, rows: IntArray) -> FloatArray:
-        """The labels [r] of a task in its own unit."""
-        column = self.tasks.index(task)
-        labels: FloatArray = self.targets[rows, column] * self.scale[column] + self.centre[column]
-        return labels
+    @classmethod
+    def from_table(
+        cls, table: MoleculeTable, split: Split, *, features: Features, focal: str
+    ) -> TrainingData:
+        """The tasks of a table, each standardised on its own train fold.
 
-    def in_own_unit(self, task: str, outputs: npt.NDArray[np.floating]) -> FloatArray:
+        Row i of the features is molecule i of the table. Fit the features on `split.train` before an
+        encoder is built for them.
+
+        Raises:
+            InputError: see the class; also a task without two different labels in its train fold.
+        """
+        scaling = TargetScaling.fit(table, split)
+        folds: tuple[Fold, ...] = get_args(Fold)
+        return cls(
+            features=features,
+            tasks=table.tasks,
+            focal=focal,
+            kinds=table.kinds,
+            targets=scaling.scale(table.labels),
+            scaling=scaling,
+            rows={
+                fold: {task: task_rows(table, split, task, fold) for task in table.tasks} for fold in folds
+            },
+        )
+
+    def labels(self, task: str, rows: IntArray) -> FloatArray:
+        """The labels [r] of a task for some molecules, in its own unit."""
+        return self.scaling.unscale(self.targets[rows, self.tasks.index(task)], task)
+
+    def predictions(self, task: str, outputs: npt.NDArray[np.floating]) -> FloatArray:
         """Predictions [r] from a model's outputs [r]: in the label's unit, or a probability."""
-        column = self.tasks.index(task)
-        wide: FloatArray = outputs.astype(np.float64)
+        wide = outputs.astype(np.float64)
         if self.kinds[task] == "classification":
             return np.asarray(expit(wide))
-        return wide * float(self.scale[column]) + float(self.centre[column])
+        return self.scaling.unscale(wide, task)

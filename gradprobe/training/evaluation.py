@@ -9,10 +9,11 @@ import numpy as np
 import torch
 from torch import nn
 
+from gradprobe.data import Fold
 from gradprobe.encoders.features import IntArray
 from gradprobe.geometry import FloatArray
 from gradprobe.training.batches import chunks
-from gradprobe.training.data import Fold, TrainingData
+from gradprobe.training.data import TrainingData
 from gradprobe.training.metrics import Metrics, classification_metrics, regression_metrics
 from gradprobe.training.model import MultiTaskModel, device_of, on_device
 
@@ -32,7 +33,7 @@ def predict(model: MultiTaskModel, data: TrainingData, task: str, rows: IntArray
             inputs = on_device(data.features.batch(batch.molecules), device)
             positions = torch.from_numpy(batch.positions[task]).to(device)
             outputs.append(model(inputs, {task: positions})[task].double().cpu().numpy())
-    return data.in_own_unit(task, np.concatenate(outputs) if outputs else np.zeros(0))
+    return data.predictions(task, np.concatenate(outputs) if outputs else np.zeros(0))
 
 
 def evaluate(model: MultiTaskModel, data: TrainingData, fold: Fold) -> dict[str, Metrics]:

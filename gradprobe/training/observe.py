@@ -10,11 +10,12 @@ from typing import Literal
 import numpy as np
 from torch import Tensor, nn
 
+from gradprobe.data import Fold
 from gradprobe.encoders.features import IntArray
 from gradprobe.probes import GradientProbe, RepresentationProbe
 from gradprobe.trace import Trace
 from gradprobe.training.batches import Batch, chunks
-from gradprobe.training.data import Fold, TrainingData
+from gradprobe.training.data import TrainingData
 from gradprobe.training.evaluation import CHUNK
 from gradprobe.training.losses import TaskLosses
 from gradprobe.training.model import MultiTaskModel, device_of, on_device

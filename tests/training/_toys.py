@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from gradprobe.data import TargetScaling
 from gradprobe.training import MultiTaskModel, TrainingData, build_model
 
 TASKS = ("focal", "big.aux", "small aux")
@@ -64,8 +65,11 @@ def toy_data(n=120, seed=0, dtype=torch.float32, kinds=None):
         focal="focal",
         kinds=kinds,
         targets=targets,
-        centre=np.where(regression, [3.0, -1.0, 100.0], 0.0),
-        scale=np.where(regression, [2.0, 0.5, 40.0], 1.0),
+        scaling=TargetScaling(
+            TASKS,
+            centre=np.where(regression, [3.0, -1.0, 100.0], 0.0),
+            spread=np.where(regression, [2.0, 0.5, 40.0], 1.0),
+        ),
         rows=rows,
     )
 

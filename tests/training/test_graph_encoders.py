@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from gradprobe import combiners
+from gradprobe.data import TargetScaling
 from gradprobe.encoders import get
 from gradprobe.training import ProbeObserver, TrainingData, TrainingOptions, build_model, train
 from tests.encoders._molecules import SMILES
@@ -25,8 +26,7 @@ def molecules(name):
         focal="weight",
         kinds=dict.fromkeys(TASKS, "regression"),
         targets=targets,
-        centre=np.zeros(2),
-        scale=np.ones(2),
+        scaling=TargetScaling(TASKS, np.zeros(2), np.ones(2)),
         rows={fold: dict.fromkeys(TASKS, chosen) for fold, chosen in folds.items()},
     )
     return data, build_model(lambda: spec.build(options, features), TASKS, seed=0)

@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from gradprobe.errors import InputError
-from gradprobe.training import TaskLosses, TrainingData, evaluate, make_batches, predict
+from gradprobe.training import TaskLosses, evaluate, make_batches, predict
 from tests.training._toys import TASKS, toy_data, toy_model
 
 MIXED = {"big.aux": "classification"}
@@ -80,25 +79,3 @@ def test_every_task_is_scored_on_its_own_labels():
     assert found["focal"].rae == pytest.approx(expected)
     assert found["big.aux"].auroc == pytest.approx(found["big.aux"].auroc)
     assert np.isnan(found["big.aux"].rae)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"focal": "nobody"}, "focal: expected one of"),
-        ({"targets": np.zeros((3, 3))}, r"targets: expected shape \(120, 3\)"),
-    ],
-)
-def test_data_that_do_not_fit_together_are_refused(change, message):
-    data = toy_data()
-    with pytest.raises(InputError, match=message):
-        TrainingData(**{**vars(data), **change})
-
-
-@pytest.mark.parametrize("fold", ["train", "validation"])
-def test_a_focal_task_without_labels_to_learn_from_or_to_stop_by_is_refused(fold):
-    data = toy_data()
-    rows = {name: dict(tasks) for name, tasks in data.rows.items()}
-    rows[fold]["focal"] = np.zeros(0, dtype=int)
-    with pytest.raises(InputError, match=f"in the {fold} fold, got none"):
-        TrainingData(**{**vars(data), "rows": rows})

@@ -1,0 +1,62 @@
+import numpy as np
+import pytest
+
+from gradprobe.data import MoleculeTable, Split
+from gradprobe.errors import InputError
+from gradprobe.training import TrainingData
+from tests.training._toys import MatrixFeatures, toy_data
+
+TABLE = MoleculeTable(
+    smiles=("C", "CC", "CCC", "CCCC", "CCCCC", "CCCCCC"),
+    tasks=("length", "even"),
+    labels=np.array([[1.0, 0], [2, 1], [3, np.nan], [4, 1], [np.nan, 0], [6, 1]]),
+    kinds={"length": "regression", "even": "classification"},
+)
+SPLIT = Split(train=np.array([0, 1, 4]), validation=np.array([2]), test=np.array([3, 5]))
+
+
+def from_table(table=TABLE, split=SPLIT, focal="length"):
+    return TrainingData.from_table(table, split, features=MatrixFeatures(np.zeros((6, 1))), focal=focal)
+
+
+def test_targets_are_standardised_on_the_tasks_own_train_labels():
+    data = from_table()
+    np.testing.assert_allclose(data.targets[:, 0], (np.array([1, 2, 3, 4, np.nan, 6]) - 1.5) / 0.5)
+    np.testing.assert_array_equal(data.targets[:, 1], TABLE.labels[:, 1])
+
+
+def test_folds_hold_the_molecules_that_carry_the_task():
+    rows = from_table().rows
+    assert {fold: {task: list(r) for task, r in tasks.items()} for fold, tasks in rows.items()} == {
+        "train": {"length": [0, 1], "even": [0, 1, 4]},
+        "validation": {"length": [2], "even": []},
+        "test": {"length": [3, 5], "even": [3, 5]},
+    }
+
+
+def test_labels_and_predictions_are_in_the_tasks_own_unit():
+    data = from_table()
+    np.testing.assert_allclose(data.labels("length", np.array([5, 0])), [6.0, 1.0])
+    np.testing.assert_allclose(data.predictions("length", np.array([0.0, 1.0], dtype=np.float32)), [1.5, 2.0])
+    np.testing.assert_allclose(data.predictions("even", np.array([0.0, np.log(3)])), [0.5, 0.75])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"focal": "nobody"}, "focal: expected one of"),
+        ({"targets": np.zeros((3, 3))}, r"targets: expected shape \(120, 3\)"),
+    ],
+)
+def test_data_that_do_not_fit_together_are_refused(change, message):
+    with pytest.raises(InputError, match=message):
+        TrainingData(**{**vars(toy_data()), **change})
+
+
+@pytest.mark.parametrize("fold", ["train", "validation"])
+def test_a_focal_task_without_labels_to_learn_from_or_to_stop_by_is_refused(fold):
+    data = toy_data()
+    rows = {name: dict(tasks) for name, tasks in data.rows.items()}
+    rows[fold]["focal"] = np.zeros(0, dtype=int)
+    with pytest.raises(InputError, match=f"in the {fold} fold, got none"):
+        TrainingData(**{**vars(data), "rows": rows})
