@@ -114,16 +114,16 @@ def _gramian_record(row: dict[str, Any], header: TraceHeader, path: Path) -> Gra
 
 def _write(path: Path, table: pa.Table) -> None:
     unfinished = path.with_suffix(".unfinished")
-    pq.write_table(table, unfinished, compression="zstd")
+    pq.write_table(table, unfinished, compression="zstd", write_page_checksum=True)
     unfinished.replace(path)
 
 
 def _read(path: Path, schema: pa.Schema) -> list[dict[str, Any]]:
     try:
-        table = pq.read_table(path, schema=schema)
-    except (pa.ArrowException, OSError) as error:
+        with pq.ParquetFile(path, page_checksum_verification=True) as part:
+            rows: list[dict[str, Any]] = part.read().select(schema.names).cast(schema).to_pylist()
+    except (pa.ArrowException, OSError, KeyError) as error:
         raise TraceError(
             f"{path.name}: expected a finished Parquet part, got a damaged file ({error})"
         ) from error
-    rows: list[dict[str, Any]] = table.to_pylist()
     return rows

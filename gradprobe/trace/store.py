@@ -41,8 +41,7 @@ class Trace:
         self._gramians_written = self._quantities_written = self._parts = 0
         self._last_flush = time.monotonic()
         if self.path is not None:
-            _claim(self.path)
-            self._write_header()
+            self._claim(self.path)
 
     @classmethod
     def load(cls, path: str | Path) -> Trace:
@@ -55,11 +54,12 @@ class Trace:
         folder = Path(path)
         if not (folder / _HEADER).is_file():
             raise TraceError(f"path: expected the folder of a trace with a {_HEADER}, got {folder}")
+        # Parts before header: a run that starts in between must not show parts of layers not yet named.
+        found = sorted(folder.glob("*.parquet"))
         trace = cls()
         trace.header = TraceHeader.from_json(
             (folder / _HEADER).read_text(encoding="utf-8", errors="replace"), source=str(folder / _HEADER)
         )
-        found = sorted(folder.glob("*.parquet"))
         damaged: list[TraceError] = []
         for part in found:
             try:
@@ -137,6 +137,21 @@ class Trace:
     ) -> None:
         self.close()
 
+    def _claim(self, folder: Path) -> None:
+        if (folder / _HEADER).exists() or any(folder.glob("gramians-*")) or any(folder.glob("quantities-*")):
+            raise InputError(
+                f"out: expected a new folder for the trace, got {folder}, which holds one already; "
+                "name another folder or delete that trace"
+            )
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._write_header()
+        except OSError as error:
+            raise InputError(
+                f"out: expected a folder that can be written, got {folder} ({error.strerror}); "
+                "name another folder"
+            ) from error
+
     def _pending(self) -> tuple[list[GramianRecord], list[QuantityRecord]]:
         return self.gramians[self._gramians_written :], self.quantities[self._quantities_written :]
 
@@ -160,17 +175,3 @@ class Trace:
             self.gramians += parts.read_gramians(part, self.header)
         elif part.name.startswith("quantities-"):
             self.quantities += parts.read_quantities(part)
-
-
-def _claim(folder: Path) -> None:
-    if (folder / _HEADER).exists():
-        raise InputError(
-            f"out: expected a new folder for the trace, got {folder}, which holds one already; "
-            "name another folder or delete that trace"
-        )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"out: expected a folder that can be written, got {folder} ({error.strerror})"
-        ) from error
