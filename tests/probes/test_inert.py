@@ -223,6 +223,7 @@ class _Stateful(nn.Module):
         self.cache["y"] = 2
         self.seen.add(2)
         self.late = "new"
+        self.register_buffer("late_buffer", torch.ones(1))
         self.linear.eval() if self.linear.training else self.linear.train()
         return self.linear(x) + self.expanded[0]
 
