@@ -11,7 +11,7 @@ import numpy as np
 from gradprobe.geometry import FloatArray
 from gradprobe.reports.averages import Band, Estimate, band, mean_defined, over_seeds
 from gradprobe.reports.measured import SCALARS, Measured, geometric_mean, measure
-from gradprobe.trace import SplitName, Trace
+from gradprobe.trace import SplitName, Trace, TraceHeader
 
 SPLITS: tuple[SplitName, ...] = ("minibatch", "train", "heldout")
 
@@ -52,26 +52,27 @@ class Detail:
 class Gradients:
     """All that was measured of the task gradients of one encoder, task order as in the report.
 
-    `layers` and `parameters` describe the trunk, `chance` is not here: it follows from their sum.
+    `layers` and their `parameters` are the trunk's. Splits that were not measured are missing.
     """
 
     layers: tuple[str, ...]
     parameters: tuple[int, ...]
-    splits: Mapping[SplitName, SplitSummary]
-    details: Mapping[SplitName, Detail]
+    splits: Mapping[str, SplitSummary]
+    details: Mapping[str, Detail]
     engines: tuple[str, ...]
     minibatches: tuple[Measured, ...]
 
     @property
     def detail(self) -> Detail | None:
         """The detail with the least noise: held-out, else train, else minibatch."""
-        return next((self.details[name] for name in ("heldout", "train", "minibatch") if name in self.details), None)
+        names = ("heldout", "train", "minibatch")
+        return next((self.details[name] for name in names if name in self.details), None)
 
 
 def gradients_of(traces: Sequence[Trace], tasks: Sequence[str], *, focal: str) -> Gradients:
-    """The gradients of one encoder from the traces of its seeds, all of the same trunk."""
+    """The gradients of one encoder from the traces of its seeds, all of the same trunk; maybe none."""
     seeds = [[measure(record, tasks, focal=focal) for record in trace.gramians] for trace in traces]
-    header = traces[0].header
+    header = traces[0].header if traces else TraceHeader()
     splits = [split for split in SPLITS if any(m.split == split for seed in seeds for m in seed)]
     chosen = {split: [[m for m in seed if m.split == split] for seed in seeds] for split in splits}
     details = {split: _detail(split, chosen[split]) for split in splits}
@@ -87,20 +88,19 @@ def gradients_of(traces: Sequence[Trace], tasks: Sequence[str], *, focal: str) -
 
 def _split(split: SplitName, seeds: Sequence[Sequence[Measured]]) -> SplitSummary:
     courses = {name: [{m.step: m.scalars[name] for m in seed} for seed in seeds] for name in SCALARS}
-    reasons = Counter((name, m.reasons[name]) for seed in seeds for m in seed for name in SCALARS if name in m.reasons)
+    reasons = Counter(reason for seed in seeds for m in seed for reason in m.reasons.items())
     return SplitSummary(
         split=split,
         steps=sum(len(seed) for seed in seeds),
         mean={name: over_seeds([_over_steps(name, seed) for seed in courses[name]]) for name in SCALARS},
         before={name: over_seeds([seed[-1] for seed in courses[name] if -1 in seed]) for name in SCALARS},
-        end={name: over_seeds([seed[max(seed)] for seed in courses[name] if _updated(seed)]) for name in SCALARS},
+        end={
+            name: over_seeds([seed[max(seed)] for seed in courses[name] if max(seed, default=-1) >= 0])
+            for name in SCALARS
+        },
         course={name: band(courses[name]) for name in SCALARS},
         undefined=dict(reasons),
     )
-
-
-def _updated(course: Mapping[int, float]) -> bool:
-    return bool(course) and max(course) >= 0
 
 
 def _over_steps(name: str, course: Mapping[int, float]) -> float:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from gradprobe.reports.summary import EncoderSummary, Summary
+from gradprobe.reports.summary import Summary
 from gradprobe.reports.verdict import Call
-from gradprobe.reports.wording import count, join
+from gradprobe.reports.wording import capital, count, join
 
 
 def title(summary: Summary) -> str:
@@ -21,21 +21,21 @@ def subtitle(summary: Summary) -> str:
         if summary.failed:
             parts.append(f"{summary.failed} failed")
     else:
-        found = summary.encoders[0].gradients
-        parts.append(count(sum(s.steps for s in found.splits.values()) if found else 0, "measurement"))
+        splits = [split for encoder in summary.encoders for split in encoder.gradients.splits.values()]
+        parts.append(count(sum(split.steps for split in splits), "measurement"))
     return " · ".join(parts)
 
 
 def headline(summary: Summary) -> str:
-    """The verdict on every encoder in one sentence."""
-    calls = "; ".join(call_of(encoder) for encoder in summary.encoders)
-    return f"So far, {calls}." if summary.provisional else f"{calls[:1].upper()}{calls[1:]}."
-
-
-def call_of(encoder: EncoderSummary) -> str:
-    """The verdict on one encoder in a few words."""
-    verdict = encoder.verdict
-    call = verdict.call.value
-    if verdict.call is Call.HELP:
-        call = f"{call} ({join(verdict.helps)})"
-    return f"{encoder.name}: {call}"
+    """The verdicts on all encoders in one sentence."""
+    by_call = {call: [e for e in summary.encoders if e.verdict.call is call] for call in Call}
+    parts = []
+    if by_call[Call.HELP]:
+        helped = [f"{e.name} ({join(e.verdict.helps)})" for e in by_call[Call.HELP]]
+        parts.append(f"surgery may help {join(helped)}")
+    if by_call[Call.SAFE]:
+        parts.append(f"averaging is safe for {join([e.name for e in by_call[Call.SAFE]])}")
+    if by_call[Call.INSUFFICIENT]:
+        parts.append(f"the evidence is insufficient for {join([e.name for e in by_call[Call.INSUFFICIENT]])}")
+    sentence = "; ".join(parts) or "there is nothing to judge"
+    return f"So far, {sentence}." if summary.provisional else f"{capital(sentence)}."

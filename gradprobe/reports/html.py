@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from gradprobe.reports.headline import headline, subtitle, title
 from gradprobe.reports.sections import sections
 from gradprobe.reports.summary import Summary
+from gradprobe.reports.wording import capital
 
 
 @dataclass(frozen=True)
@@ -24,8 +25,12 @@ class Image:
 def render(summary: Summary, images: Mapping[str, Image]) -> str:
     """The HTML of a report; `images` holds the figures that were drawn, by name."""
     environment = Environment(
-        loader=PackageLoader("gradprobe.reports"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+        loader=PackageLoader("gradprobe.reports"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
     )
+    environment.filters["capital"] = capital
     return environment.get_template("report.html").render(
         title=title(summary),
         subtitle=subtitle(summary),
@@ -33,7 +38,10 @@ def render(summary: Summary, images: Mapping[str, Image]) -> str:
         summary=summary,
         sections=sections(summary),
         images={
-            name: {"source": f"data:image/png;base64,{base64.b64encode(image.png).decode()}", "alt": image.alt}
+            name: {
+                "source": f"data:image/png;base64,{base64.b64encode(image.png).decode()}",
+                "alt": image.alt,
+            }
             for name, image in images.items()
         },
     )

@@ -10,14 +10,17 @@ import numpy as np
 
 from gradprobe import combiners
 from gradprobe.combiners import Combiner
-from gradprobe.errors import InputError
+from gradprobe.errors import GradprobeError, InputError, MissingExtraError
 from gradprobe.geometry import update_cosine
 from gradprobe.reports.averages import NAN
 from gradprobe.reports.measured import Measured
 
 AVERAGE = "average"
 THRESHOLD = 1e-3
+NO_OPTIONS = "it needs options, and none were set"
 ZERO_UPDATE = "an update of length zero has no direction"
+# Two sums over a Gramian in float64 agree no better than this; below it, updates are the same.
+_ROUNDING = 1e-12
 # Solvers of some combiners take time cubic in the tasks: with hundreds of tasks, steps are thinned out.
 _WORK = 4e7
 _FEWEST_STEPS = 20
@@ -57,17 +60,18 @@ def leverages(
     for name in names:
         try:
             combiner = combiners.get(name, **options.get(name, {}))
-        except InputError as error:
-            found.append(Leverage(name, False, NAN, NAN, 0, 0, len(measurements), str(error)))
+        except GradprobeError as error:
+            reason = str(error) if options.get(name) or isinstance(error, MissingExtraError) else NO_OPTIONS
+            found.append(Leverage(name, False, NAN, NAN, 0, 0, len(measurements), reason))
             continue
         if chosen:
-            found.append(_leverage(combiner, chosen, len(measurements)))
+            found.append(_leverage(name, combiner, chosen, len(measurements)))
         else:
             found.append(Leverage(name, combiner.needs_gramian, NAN, NAN, 0, 0, 0, nothing))
     return tuple(found)
 
 
-def _leverage(combiner: Combiner, chosen: Sequence[Measured], measured: int) -> Leverage:
+def _leverage(name: str, combiner: Combiner, chosen: Sequence[Measured], measured: int) -> Leverage:
     average = combiners.get(AVERAGE)
     values, reasons = [], []
     for measurement in chosen:
@@ -80,7 +84,7 @@ def _leverage(combiner: Combiner, chosen: Sequence[Measured], measured: int) -> 
     undefined = len(values) - len(defined)
     reason = "; ".join(dict.fromkeys(reasons)) or (ZERO_UPDATE if undefined else "")
     return Leverage(
-        combiner=combiner.name,
+        combiner=name,
         surgery=combiner.needs_gramian,
         mean=float(np.mean(defined)) if defined else NAN,
         largest=max(defined) if defined else NAN,
@@ -94,8 +98,8 @@ def _leverage(combiner: Combiner, chosen: Sequence[Measured], measured: int) -> 
 def _at_step(combiner: Combiner, average: Combiner, measurement: Measured) -> float:
     own = combiner.weights(measurement.gramian, focal=0, present=measurement.present)
     mean = average.weights(measurement.gramian, focal=0, present=measurement.present)
-    # Rounding may leave a cosine above one; a NaN passes through np.maximum, not through max.
-    return float(np.maximum(0.0, 1.0 - update_cosine(measurement.gramian, own, mean)))
+    distance = 1.0 - update_cosine(measurement.gramian, own, mean)
+    return 0.0 if distance < _ROUNDING else distance
 
 
 def _thinned(measurements: Sequence[Measured]) -> Sequence[Measured]:

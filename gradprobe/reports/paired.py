@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -56,7 +57,8 @@ def paired_difference(own: Mapping[int, float], other: Mapping[int, float]) -> P
 
 def half_width(deviation: float, seeds: int) -> float:
     """Half the t interval of a mean of `seeds` values with that standard deviation."""
-    return float(stdtrit(seeds - 1, 0.5 + LEVEL / 2)) * deviation / seeds**0.5
+    quantile = float(stdtrit(seeds - 1, 0.5 + LEVEL / 2))
+    return quantile * deviation / math.sqrt(seeds)
 
 
 def seeds_to_settle(paired: Paired, *, most: int = 200) -> int | None:
@@ -66,5 +68,5 @@ def seeds_to_settle(paired: Paired, *, most: int = 200) -> int | None:
     """
     if not paired.deviation > 0.0 or paired.mean == 0.0:
         return None
-    enough = (n for n in range(paired.seeds + 1, most + 1) if half_width(paired.deviation, n) < abs(paired.mean))
-    return next(enough, None)
+    more = range(paired.seeds + 1, most + 1)
+    return next((seeds for seeds in more if half_width(paired.deviation, seeds) < abs(paired.mean)), None)

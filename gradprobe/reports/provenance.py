@@ -19,8 +19,9 @@ class CellState:
 
 @dataclass(frozen=True)
 class Provenance:
-    """What one must know to trust or repeat the numbers: (name, value) facts, package versions, and
-    the cells that did not finish or whose trace cannot be read in full.
+    """What one must know to trust or repeat the numbers, as names with values.
+
+    `unfinished` are the cells without a result, `damaged` those whose trace cannot be read in full.
     """
 
     facts: tuple[tuple[str, str], ...]
@@ -68,7 +69,9 @@ def _study_facts(source: Source) -> list[tuple[str, str]]:
         ("Table", manifest.table),
         ("SHA-256 of the data", manifest.data_digest),
         ("SHA-256 of the study", manifest.digest),
-        ("Molecules", f"{manifest.molecules} ({manifest.merged} duplicates merged, {manifest.skipped} rows skipped)"),
+        ("Molecules", str(manifest.molecules)),
+        ("Duplicates merged", str(manifest.merged)),
+        ("Rows skipped", f"{manifest.skipped}, listed in skipped.csv" if manifest.skipped else "none"),
         ("Seeds", ", ".join(map(str, manifest.seeds))),
         ("Started", manifest.created),
     ]
@@ -94,4 +97,5 @@ def _damages(cell: Cell) -> bool:
 def _damage(cell: Cell) -> CellState:
     parts = cell.trace.damaged if cell.trace is not None else ()
     name = cell.key.id if cell.key.combiner else "the trace"
-    return CellState(name, "unreadable" if cell.trace_error else "read in part", cell.trace_error or "; ".join(parts))
+    state = "unreadable" if cell.trace_error else "read in part"
+    return CellState(name, state, cell.trace_error or "; ".join(parts))

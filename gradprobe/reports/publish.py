@@ -58,7 +58,7 @@ def _target(summary: Summary, out: str | Path | None) -> Path:
     if out is not None:
         return Path(out)
     if summary.folder is None:
-        raise InputError("out: expected the HTML file to write, got None; a trace in memory has no folder for it")
+        raise InputError("out: expected the HTML file to write, got None; a trace in memory has no folder")
     return summary.folder / "report.html"
 
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from gradprobe.reports import tables
 from gradprobe.reports.leverage import THRESHOLD
 from gradprobe.reports.summary import Summary
-from gradprobe.reports.tables import Table
-from gradprobe.reports.wording import number
+from gradprobe.reports.table import Table
 
 
 @dataclass(frozen=True)
@@ -50,8 +49,8 @@ def sections(summary: Summary) -> tuple[Section, ...]:
 def _encoders(summary: Summary) -> Section:
     return Section(
         title="Encoders side by side" if summary.of_study else "The run at a glance",
-        look_for="Look for cosines well below zero, where auxiliaries pull against the focal task, and compare "
-        "held-out cosines with one another: minibatch cosines are diluted by noise.",
+        look_for="Look for cosines well below zero, where auxiliaries pull against the focal task, and "
+        "compare held-out cosines with one another: minibatch cosines are diluted by noise.",
         tables=(tables.encoders(summary),),
     )
 
@@ -59,10 +58,10 @@ def _encoders(summary: Summary) -> Section:
 def _cosines(summary: Summary) -> Section:
     return Section(
         title="Focal–auxiliary cosines over training",
-        look_for="Look for lines that settle below zero on the held-out and train splits; a minibatch line near "
-        "zero alone says little, because sampling noise shortens its cosines (or lengthens them where tasks share "
-        "molecules in a batch).",
-        tables=(tables.over_training(summary, ["cosine"], "Cosines by split"), tables.auxiliaries(summary)),
+        look_for="Look for lines that settle below zero on the held-out and train splits; a minibatch line "
+        "near zero alone says little, because sampling noise shortens its cosines (or lengthens them where "
+        "tasks share molecules in a batch).",
+        tables=(tables.by_split(summary, ["cosine"], "Cosines by split"), tables.auxiliaries(summary)),
         plate="cosines",
         caption=f"Cosine of the focal gradient with an auxiliary's, mean over auxiliaries. {_BAND}",
         empty="No focal task was named, so there is no focal cosine." if not summary.focal else Section.empty,
@@ -72,11 +71,11 @@ def _cosines(summary: Summary) -> Section:
 def _layers(summary: Summary) -> Section:
     return Section(
         title="Cosines by layer",
-        look_for="Look for red rows: layers where auxiliaries conflict with the focal task even if the whole trunk "
-        "does not show it, because the cosine of the trunk is not the mean of its layers'.",
+        look_for="Look for red rows: layers where auxiliaries conflict with the focal task even if the whole "
+        "trunk does not show it, because the cosine of the trunk is not the mean of its layers'.",
         plate="layers",
-        caption="Cosine with the focal gradient for each layer and auxiliary, averaged over the steps after the "
-        "first update and over seeds; grey: undefined.",
+        caption="Cosine with the focal gradient for each layer and auxiliary, averaged over the steps after "
+        "the first update and over seeds; grey: undefined.",
         empty="No focal task was named, so there is no focal cosine." if not summary.focal else Section.empty,
     )
 
@@ -84,8 +83,8 @@ def _layers(summary: Summary) -> Section:
 def _pairs() -> Section:
     return Section(
         title="Cosines of all pairs of tasks",
-        look_for="Look for blocks of blue, tasks that help one another, and for red cells away from the focal "
-        "row: conflicts among auxiliaries that focal-aware methods leave alone.",
+        look_for="Look for blocks of blue, tasks that help one another, and for red cells away from the "
+        "focal row: conflicts among auxiliaries that focal-aware methods leave alone.",
         plate="pairs",
         caption="Averages over the steps after the first update and over seeds; the focal task comes first.",
     )
@@ -107,18 +106,19 @@ def _overlap(summary: Summary) -> Section:
         title="Gradient overlap against chance",
         look_for="Look for the distance between a line and the dotted line of its colour: an overlap that is "
         "small but far above chance is not zero.",
-        tables=(tables.over_training(summary, ["overlap"], "Overlap by split"),),
+        tables=(tables.by_split(summary, ["overlap"], "Overlap by split"),),
         plate="overlap",
-        caption=f"Mean |cosine| over all pairs of tasks on minibatches; dotted: two random directions. {_BAND}",
+        caption="Mean |cosine| over all pairs of tasks on minibatches; dotted: two random directions. "
+        + _BAND,
     )
 
 
 def _norm_ratios(summary: Summary) -> Section:
     return Section(
         title="Norm ratios",
-        look_for="Look for ratios far from 1: averaging follows the task with the longest gradient, whatever the "
-        "cosines.",
-        tables=(tables.over_training(summary, ["norm_ratio"], "Norm ratio, focal over auxiliary"),),
+        look_for="Look for ratios far from 1: averaging follows the task with the longest gradient, whatever "
+        "the cosines.",
+        tables=(tables.by_split(summary, ["norm_ratio"], "Norm ratio, focal over auxiliary"),),
         plate="norm_ratios",
         caption="Norm of the focal gradient over an auxiliary's, geometric mean over minibatches and seeds.",
     )
@@ -130,7 +130,7 @@ def _conflict(summary: Summary) -> Section:
         title="Conflict",
         look_for="Look for the negative fraction and mass, not the mean cosine: projections and gates act on "
         "negative pairs only.",
-        tables=(tables.over_training(summary, names, "Conflict by split"),),
+        tables=(tables.by_split(summary, names, "Conflict by split"),),
         plate="conflict",
         caption="Fraction: share of auxiliaries whose cosine with the focal task is negative. Mass: mean of "
         f"max(0, −cosine) with the focal task. Energy: the same over all pairs. {_BAND}",
@@ -143,20 +143,20 @@ def _scores(summary: Summary) -> tuple[Section, ...]:
     return (
         Section(
             title=f"{name} of {summary.focal} by combiner",
-            look_for="Look first at the spread between seeds: a gain smaller than that needs the paired differences "
-            "below.",
-            tables=(tables.combiner_scores(summary),),
+            look_for="Look first at the spread between seeds: a gain smaller than that needs the paired "
+            "differences below.",
+            tables=(tables.combiner_scores(summary, summary.metric),),
             plate="scores",
             caption="Dots are seeds, bars their mean.",
             empty="No cell has finished yet.",
         ),
         Section(
             title="Paired differences from averaging",
-            look_for="Look for intervals that leave zero out; one seed has no interval, and several comparisons "
-            "make a chance hit likelier.",
+            look_for="Look for intervals that leave zero out; one seed has no interval, and several "
+            "comparisons make a chance hit likelier.",
             plate="differences",
-            caption=f"{name} of a combiner minus {name} of averaging on the same seed: mean and 95% t interval; "
-            "hollow: one seed.",
+            caption=f"{name} of a combiner minus {name} of averaging on the same seed: mean and 95% t "
+            "interval; hollow: one seed.",
             empty="No combiner has finished a seed that averaging has finished too.",
         ),
     )
@@ -165,12 +165,12 @@ def _scores(summary: Summary) -> tuple[Section, ...]:
 def _leverage(summary: Summary) -> Section:
     return Section(
         title="Leverage of every combiner",
-        look_for=f"Look for full dots left of the dashed line at {number(THRESHOLD)}: those combiners took averaging's "
-        "direction at every measured step and cannot have mattered there.",
+        look_for=f"Look for full dots left of the dashed line at {THRESHOLD:g}: those combiners took "
+        "averaging's direction at every measured step and cannot have mattered there.",
         tables=(tables.leverages(summary),),
         plate="leverage",
-        caption="1 − cosine between a combiner's update and averaging's, from the recorded minibatch Gramians; "
-        "combiners that were not trained are included.",
+        caption="1 − cosine between a combiner's update and averaging's, from the recorded minibatch "
+        "Gramians; combiners that were not trained are included.",
         empty="No minibatch of a run with averaging was measured.",
     )
 
@@ -180,12 +180,12 @@ def _provenance(summary: Summary) -> Section:
     shown = (
         tables.cells(summary),
         tables.damages(summary),
-        tables.pairs_table("The run", found.facts),
+        tables.facts("The run", found.facts),
         tables.undefined_counts(summary),
         tables.tasks(summary),
         tables.trunks(summary),
-        tables.pairs_table("Options", found.options, folded=True),
-        tables.pairs_table("Versions", found.versions, folded=True),
+        tables.facts("Options", found.options, folded=True),
+        tables.facts("Versions", found.versions, folded=True),
     )
     return Section(
         title="Provenance",

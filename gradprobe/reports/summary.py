@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gradprobe.geometry import overlap_by_chance
-from gradprobe.reports.averages import NAN, Estimate
+from gradprobe.reports.averages import NAN
 from gradprobe.reports.gradients import Gradients, gradients_of
 from gradprobe.reports.leverage import AVERAGE, Leverage, leverages
 from gradprobe.reports.manifest import SINGLE_TASK, TaskEntry
@@ -28,7 +28,7 @@ class EncoderSummary:
     """One encoder, or the run behind a bare trace.
 
     Its gradients were measured while training with `combiner` (`""`: unknown) over `seeds`;
-    `gradients` and `rank` are None where nothing was measured. `chance` is the overlap of random
+    `gradients` are empty and `rank` is None where nothing was measured. `chance` is the overlap of random
     directions in the `parameters` dimensions of the trunk.
     """
 
@@ -37,16 +37,11 @@ class EncoderSummary:
     seeds: tuple[int, ...]
     parameters: int
     chance: float
-    gradients: Gradients | None
+    gradients: Gradients
     rank: Rank | None
     leverages: tuple[Leverage, ...]
     scores: tuple[CombinerScore, ...]
     verdict: Verdict
-
-    def cosine(self, split: str, *, at: str = "mean") -> Estimate | None:
-        """Mean focal-auxiliary cosine on a split: `mean` over steps, `before` training, or at the `end`."""
-        found = self.gradients.splits.get(split) if self.gradients is not None else None  # type: ignore[call-overload]
-        return None if found is None else getattr(found, at)["cosine"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +51,7 @@ class Summary:
     name: str
     focal: str
     tasks: tuple[str, ...]
-    entries: Mapping[str, TaskEntry]
+    entries: tuple[TaskEntry, ...]
     metric: Metric | None
     combiners: tuple[str, ...]
     encoders: tuple[EncoderSummary, ...]
@@ -65,6 +60,11 @@ class Summary:
     failed: int
     provenance: Provenance
     folder: Path | None
+
+    @property
+    def auxiliaries(self) -> tuple[str, ...]:
+        """All tasks but the focal one; none where no focal task was named."""
+        return self.tasks[1:] if self.focal else ()
 
     @property
     def of_study(self) -> bool:
@@ -93,13 +93,13 @@ def summarise(source: Trace | str | Path) -> Summary:
         _encoder(name, [cell for cell in found.cells if cell.key.encoder == name], found, tasks, metric)
         for name in names
     )
-    engines = sorted({engine for e in encoders if e.gradients is not None for engine in e.gradients.engines})
+    engines = sorted({engine for e in encoders for engine in e.gradients.engines})
     states = [cell.state for cell in found.cells]
     return Summary(
         name=found.name,
         focal=found.focal,
         tasks=tasks,
-        entries={} if manifest is None else {entry.name: entry for entry in manifest.tasks},
+        entries=() if manifest is None else manifest.tasks,
         metric=metric,
         combiners=() if manifest is None else in_order(manifest.combiners),
         encoders=encoders,
@@ -128,10 +128,12 @@ def _encoder(
 ) -> EncoderSummary:
     combiner, chosen = _measured_cells(cells)
     traces = [cell.trace for cell in chosen if cell.trace is not None]
-    gradients = gradients_of(traces, tasks, focal=source.focal) if traces else None
-    parameters = sum(gradients.parameters) if gradients is not None else 0
+    gradients = gradients_of(traces, tasks, focal=source.focal)
+    parameters = sum(gradients.parameters)
     found = _leverages(gradients, combiner, source)
-    compared = scores(cells, source.manifest, metric) if source.manifest is not None and metric is not None else ()
+    compared: tuple[CombinerScore, ...] = ()
+    if source.manifest is not None and metric is not None:
+        compared = scores(cells, source.manifest, metric)
     return EncoderSummary(
         name=name,
         combiner=combiner,
@@ -172,9 +174,9 @@ def _layers(cell: Cell) -> tuple[str, ...]:
     return () if cell.trace is None else cell.trace.header.layers
 
 
-def _leverages(gradients: Gradients | None, combiner: str, source: Source) -> tuple[Leverage, ...]:
+def _leverages(gradients: Gradients, combiner: str, source: Source) -> tuple[Leverage, ...]:
     nothing = "no minibatch of a run with averaging was measured"
-    minibatches = gradients.minibatches if gradients is not None and combiner in (AVERAGE, "") else ()
+    minibatches = gradients.minibatches if combiner in (AVERAGE, "") else ()
     if not source.focal:
         nothing, minibatches = NO_FOCAL, ()
     return leverages(minibatches, options=_combiner_options(source), nothing=nothing)

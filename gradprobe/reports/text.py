@@ -11,8 +11,9 @@ from rich.text import Text
 from gradprobe.reports import tables
 from gradprobe.reports.headline import headline, subtitle, title
 from gradprobe.reports.summary import EncoderSummary, Summary
-from gradprobe.reports.tables import Table
+from gradprobe.reports.table import Table
 from gradprobe.reports.verdict import Call
+from gradprobe.reports.wording import capital
 
 _STYLES = {Call.SAFE: "green", Call.HELP: "yellow", Call.INSUFFICIENT: "cyan"}
 _NAME_WIDTH = 40
@@ -21,13 +22,15 @@ _NAME_WIDTH = 40
 def show(summary: Summary) -> RenderableType:
     """The summary for a rich console; every name and number is plain text, never markup."""
     shown = [tables.encoders(summary)]
-    if summary.of_study:
-        shown.append(tables.combiner_scores(summary))
+    if summary.metric is not None:
+        shown.append(tables.combiner_scores(summary, summary.metric))
     shown += [tables.leverages(summary), tables.cells(summary), tables.damages(summary)]
     return Group(
         Text(title(summary), style="bold"),
         Text(subtitle(summary), style="dim"),
-        Panel(Group(Text(headline(summary), style="bold"), *map(_verdict, summary.encoders)), box=box.ROUNDED),
+        Panel(
+            Group(Text(headline(summary), style="bold"), *map(_verdict, summary.encoders)), box=box.ROUNDED
+        ),
         *(_table(table) for table in shown if table.rows),
     )
 
@@ -36,7 +39,7 @@ def _verdict(encoder: EncoderSummary) -> Text:
     verdict = encoder.verdict
     text = Text()
     text.append(f"\n{encoder.name}: ", style="bold").append(verdict.call.value, style=_STYLES[verdict.call])
-    text.append(f". {verdict.sentence}.")
+    text.append(f"\n{capital(verdict.sentence)}.")
     if verdict.caution:
         text.append(f" Note: {verdict.caution}.", style="italic")
     for advice in verdict.settle:

@@ -9,7 +9,8 @@
     "encoder", "verdict": "averaging is safe" | "surgery may help" | "insufficient evidence",
     "helps": [combiner], "sentence", "caution", "would_settle": [sentence],
     "evidence": [{
-      "combiner", "finding": "cannot have mattered" | "better than averaging" | "worse than averaging" | "open",
+      "combiner",
+      "finding": "cannot have mattered" | "better than averaging" | "worse than averaging" | "open",
       "leverage": {"mean", "largest", "steps", "undefined", "measured", "reason"} or null,
       "difference": {"mean", "low", "high", "deviation", "seeds", "reason"} or null,
       "text"
@@ -27,10 +28,10 @@ import json
 import math
 from typing import Any
 
+from gradprobe.reports.evidence import Evidence
 from gradprobe.reports.leverage import THRESHOLD, Leverage
 from gradprobe.reports.paired import LEVEL, Paired
 from gradprobe.reports.summary import EncoderSummary, Summary
-from gradprobe.reports.verdict import Evidence
 
 FORMAT = "gradprobe verdict"
 SCHEMA_VERSION = 1
@@ -45,7 +46,7 @@ def verdict_json(summary: Summary) -> str:
         "source": summary.name,
         "focal": summary.focal,
         "provisional": summary.provisional,
-        "metric": None if metric is None else {"name": metric.name, "lower_is_better": metric.lower_is_better},
+        "metric": metric and {"name": metric.name, "lower_is_better": metric.lower_is_better},
         "leverage_threshold": THRESHOLD,
         "interval_level": LEVEL,
         "encoders": [_encoder(encoder) for encoder in summary.encoders],

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from gradprobe.reports.averages import Estimate
 from gradprobe.reports.paired import Paired
 
 UNDEFINED = "undefined"
 ABSENT = "–"
+SPLIT_NAMES: Mapping[str, str] = {"minibatch": "minibatch", "heldout": "held-out", "train": "train"}
+QUANTITY_NAMES: Mapping[str, str] = {
+    "cosine": "focal–auxiliary cosine",
+    "norm_ratio": "norm ratio",
+    "overlap": "gradient overlap",
+    "conflict_energy": "conflict energy",
+    "conflict_energy_per_pair": "conflict energy per pair",
+    "negative_fraction": "negative fraction",
+    "negative_mass": "negative mass",
+}
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -47,6 +57,17 @@ def spread(estimate: Estimate) -> str:
 def interval(paired: Paired) -> str:
     """The interval of a paired difference."""
     return f"{number(paired.low, signed=True)} to {number(paired.high, signed=True)}"
+
+
+def capital(sentence: str) -> str:
+    """A sentence with a capital at its beginning."""
+    return sentence[:1].upper() + sentence[1:]
+
+
+def paired(difference: Paired) -> str:
+    """A paired difference with its interval, where it has one."""
+    mean = number(difference.mean, signed=True)
+    return f"{mean} ({interval(difference)})" if difference.seeds > 1 else f"{mean} (one seed)"
 
 
 def count(amount: int, noun: str) -> str:

@@ -147,7 +147,15 @@ def score(key: CellKey) -> float:
 def finish(folder: StudyFolder, key: CellKey, tasks: Sequence[str], value: float | None = None) -> None:
     focal = score(key) if value is None else value
     rows = [
-        MetricRow(task=task, split="test", n=20, rae=focal if task == tasks[0] else 0.7, mae=1.0, r2=0.5, auroc=focal)
+        MetricRow(
+            task=task,
+            split="test",
+            n=20,
+            rae=focal if task == tasks[0] else 0.7,
+            mae=1.0,
+            r2=0.5,
+            auroc=focal,
+        )
         for task in (tasks[:1] if key.combiner == "single_task" else tasks)
     ]
     metrics = CellMetrics(
@@ -186,7 +194,9 @@ def study(
         if key.id in waiting:
             continue
         write_record(folder.cell(key) / "cell.json", key)
-        write_record(folder.cell(key) / "progress.json", CellProgress(key=key, epoch=0, epochs=3, step=40, loss=1.0))
+        write_record(
+            folder.cell(key) / "progress.json", CellProgress(key=key, epoch=0, epochs=3, step=40, loss=1.0)
+        )
         if key.combiner != "single_task":
             options = {"tasks": tasks, "seed": key.seed, **(trace_options or {}).get(key.encoder, {})}
             with Trace(folder.trace(key), header(tasks)) as trace:

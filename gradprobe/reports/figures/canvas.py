@@ -10,26 +10,29 @@ from functools import cache
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont
 from matplotlib.ft2font import FT2Font
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from gradprobe.reports import colours
 from gradprobe.reports.averages import Band
-from gradprobe.reports.wording import shorten
+from gradprobe.reports.wording import number, shorten
 
+_FEW_DECADES = 30.0
 WIDTH = 5.2  # inches: a column of a paper, and still readable on a phone
 _DPI = 180
 _FONT = "DejaVu Sans"  # comes with matplotlib
 _STYLE = {
     "font.family": _FONT,
-    "font.size": 10.0,
-    "axes.titlesize": 10.5,
-    "axes.labelsize": 10.0,
-    "xtick.labelsize": 9.0,
-    "ytick.labelsize": 9.0,
-    "legend.fontsize": 9.0,
+    "font.size": 11.0,
+    "axes.titlesize": 11.5,
+    "axes.labelsize": 11.0,
+    "xtick.labelsize": 10.0,
+    "ytick.labelsize": 10.0,
+    "legend.fontsize": 10.0,
     "legend.frameon": False,
     "text.usetex": False,
     "text.parse_math": False,
@@ -53,8 +56,7 @@ _STYLE = {
     "lines.markersize": 4.0,
     "figure.facecolor": "white",
     "savefig.facecolor": "white",
-    "savefig.bbox": "tight",
-    "savefig.pad_inches": 0.08,
+    "savefig.bbox": "standard",
 }
 
 
@@ -65,9 +67,12 @@ def drawing() -> Iterator[None]:
         yield
 
 
-def panels(heights: Sequence[float], *, share_x: bool = False) -> tuple[Figure, list[Axes]]:
-    """A figure with one panel below the other, of these heights in inches."""
-    figure = Figure(figsize=(WIDTH, sum(heights) + 0.55 * len(heights)), layout="constrained")
+def panels(
+    heights: Sequence[float], *, share_x: bool = False, extra: float = 0.5
+) -> tuple[Figure, list[Axes]]:
+    """A figure with one panel below the other, of these heights and `extra` space in inches."""
+    size = (WIDTH, sum(heights) + 0.35 * len(heights) + extra)
+    figure = Figure(figsize=size, layout="constrained")
     axes = figure.subplots(
         len(heights), 1, squeeze=False, sharex=share_x, gridspec_kw={"height_ratios": list(heights)}
     )
@@ -96,6 +101,16 @@ def course(axes: Axes, band: Band, colour: str, name: str, *, marker: str = "", 
     axes.plot(band.steps, band.mean, color=colour, label=name, marker=marker or alone, linestyle=style)
     if np.asarray(band.high).max() > np.asarray(band.low).min():
         axes.fill_between(band.steps, band.low, band.high, color=colour, alpha=0.2, linewidth=0)
+
+
+def log_scale(axis: Axis) -> None:
+    """A logarithmic axis whose ticks read as the report's numbers."""
+    axis.axes.set(**{f"{axis.axis_name}scale": "log"})  # type: ignore[attr-defined]
+    low, high = axis.get_view_interval()
+    few = high / low < _FEW_DECADES
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if few else (1.0,), numticks=6))
+    axis.set_major_formatter(lambda value, _: number(value, digits=1))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def headroom(axes: Axes, *, share: float = 0.15) -> None:

@@ -20,7 +20,7 @@ def draw(summary: Summary) -> Figure | None:
     minibatch = {
         encoder.name: encoder.gradients.splits["minibatch"]
         for encoder in summary.encoders
-        if encoder.gradients is not None and "minibatch" in encoder.gradients.splits
+        if "minibatch" in encoder.gradients.splits
     }
     names = [name for name in _SHOWN if any(found.course[name].steps for found in minibatch.values())]
     if not names:
@@ -43,7 +43,7 @@ def describe(summary: Summary) -> str:
     """The mean negative fraction and conflict energy per pair of every encoder."""
     said = []
     for encoder in summary.encoders:
-        if encoder.gradients is not None and "minibatch" in encoder.gradients.splits:
+        if "minibatch" in encoder.gradients.splits:
             mean = encoder.gradients.splits["minibatch"].mean
             said.append(
                 f"{encoder.name}: negative fraction {spread(mean['negative_fraction'])}, "

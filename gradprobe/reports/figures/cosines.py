@@ -5,12 +5,12 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 
 from gradprobe.reports import colours
+from gradprobe.reports.averages import Band
 from gradprobe.reports.figures.canvas import course, headroom, label, panels
 from gradprobe.reports.summary import EncoderSummary, Summary
-from gradprobe.reports.tables import SPLIT_NAMES
-from gradprobe.reports.wording import spread
+from gradprobe.reports.wording import SPLIT_NAMES, spread
 
-_MARKERS = {"minibatch": "", "heldout": "o", "train": "s"}
+_SHAPES = {"minibatch": ("", "-"), "heldout": ("o", "-"), "train": ("s", "--")}
 
 
 def draw(summary: Summary) -> Figure | None:
@@ -21,7 +21,8 @@ def draw(summary: Summary) -> Figure | None:
     figure, axes = panels([2.3] * len(shown), share_x=len(shown) > 1)
     for panel, encoder in zip(axes, shown, strict=True):
         for split, band in _courses(encoder).items():
-            course(panel, band, colours.of_split(split), SPLIT_NAMES[split], marker=_MARKERS[split])
+            marker, style = _SHAPES[split]
+            course(panel, band, colours.of_split(split), SPLIT_NAMES[split], marker=marker, style=style)
         panel.axhline(0.0, color=colours.FAINT, linewidth=0.9)
         panel.set_title(label(encoder.name, 40))
         panel.set_ylabel("mean cosine")
@@ -35,18 +36,15 @@ def describe(summary: Summary) -> str:
     """The mean minibatch cosine of every encoder, and the last held-out one."""
     parts = []
     for encoder in summary.encoders:
-        if encoder.gradients is None:
-            continue
         said = [
-            f"{SPLIT_NAMES[split]} {spread(found.mean['cosine'])}"
-            for split, found in encoder.gradients.splits.items()
+            f"{SPLIT_NAMES[split]} {spread(encoder.gradients.splits[split].mean['cosine'])}"
+            for split in _courses(encoder)
         ]
-        parts.append(f"{encoder.name}: {', '.join(said)}")
+        if said:
+            parts.append(f"{encoder.name}: {', '.join(said)}")
     return "Lines over training of the mean focal–auxiliary cosine. " + "; ".join(parts) + "."
 
 
-def _courses(encoder: EncoderSummary) -> dict:
-    if encoder.gradients is None:
-        return {}
+def _courses(encoder: EncoderSummary) -> dict[str, Band]:
     found = {split: summary.course["cosine"] for split, summary in encoder.gradients.splits.items()}
     return {split: band for split, band in found.items() if band.steps}

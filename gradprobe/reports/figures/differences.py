@@ -6,10 +6,9 @@ from matplotlib.figure import Figure
 
 from gradprobe.reports import colours
 from gradprobe.reports.figures.canvas import label, panels
-from gradprobe.reports.scores import CombinerScore
+from gradprobe.reports.paired import Paired
 from gradprobe.reports.summary import EncoderSummary, Summary
-from gradprobe.reports.tables import difference_of
-from gradprobe.reports.wording import join
+from gradprobe.reports.wording import join, paired
 
 
 def draw(summary: Summary) -> Figure | None:
@@ -18,17 +17,16 @@ def draw(summary: Summary) -> Figure | None:
     metric = summary.metric
     if not shown or metric is None:
         return None
-    figure, axes = panels([0.5 + 0.27 * len(rows) for rows in shown.values()], share_x=True)
+    figure, axes = panels([0.3 + 0.27 * len(rows) for rows in shown.values()], share_x=True)
     for panel, (name, rows) in zip(axes, shown.items(), strict=True):
-        for row, score in enumerate(rows):
-            found, colour = score.difference, colours.of_combiner(score.combiner)
-            assert found is not None
-            alone = found.seeds == 1
-            panel.plot([found.mean], [row], "o", color=colour, markersize=7, fillstyle="none" if alone else "full")
-            if not alone:
+        for row, (combiner, found) in enumerate(rows.items()):
+            colour = colours.of_combiner(combiner)
+            fill = "full" if found.seeds > 1 else "none"
+            panel.plot([found.mean], [row], "o", color=colour, markersize=7, fillstyle=fill)
+            if found.seeds > 1:
                 panel.plot([found.low, found.high], [row, row], color=colour, linewidth=2.2)
         panel.axvline(0.0, color=colours.FAINT, linewidth=0.9)
-        panel.set_yticks(range(len(rows)), [label(score.combiner) for score in rows])
+        panel.set_yticks(range(len(rows)), [label(combiner) for combiner in rows])
         panel.set_ylim(len(rows) - 0.5, -0.5)
         panel.set_title(label(name, 40))
     better = "left" if metric.lower_is_better else "right"
@@ -39,12 +37,13 @@ def draw(summary: Summary) -> Figure | None:
 def describe(summary: Summary) -> str:
     """The difference of every combiner and encoder, with its interval."""
     said = [
-        f"{encoder.name}: " + join([f"{score.combiner} {difference_of(score)}" for score in _compared(encoder)])
+        f"{encoder.name}: {join([f'{name} {paired(found)}' for name, found in _compared(encoder).items()])}"
         for encoder in summary.encoders
         if _compared(encoder)
     ]
-    return "Paired differences from averaging with 95% intervals. " + "; ".join(said) + "."
+    return f"Paired differences from averaging with 95% intervals. {'; '.join(said)}."
 
 
-def _compared(encoder: EncoderSummary) -> list[CombinerScore]:
-    return [s for s in encoder.scores if s.difference is not None and s.difference.seeds]
+def _compared(encoder: EncoderSummary) -> dict[str, Paired]:
+    differences = ((score.combiner, score.difference) for score in encoder.scores)
+    return {name: found for name, found in differences if found is not None and found.seeds}

@@ -1,56 +1,85 @@
-"""Heat maps of cosines, with colours centred on zero."""
+"""Heat maps of cosines, one panel an encoder, with colours centred on zero."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
+from matplotlib.ticker import MaxNLocator
 
 from gradprobe.geometry import FloatArray
 from gradprobe.reports import colours
-from gradprobe.reports.figures.canvas import label
-from gradprobe.reports.wording import number
+from gradprobe.reports.figures.canvas import label, panels
+from gradprobe.reports.wording import ABSENT, number
 
 NAMED = 30  # beyond this many rows or columns, names would overlap
 _WRITTEN = 8  # up to this many columns, values are written into the cells
 _SMALLEST_SCALE = 0.05
 
 
-def scale(values: FloatArray) -> float:
+@dataclass(frozen=True, eq=False)
+class HeatPanel:
+    """Cosines [r, c] under a title, with the names of their rows and columns."""
+
+    title: str
+    values: FloatArray
+    rows: Sequence[str]
+    columns: Sequence[str]
+
+
+def heat_maps(shown: Sequence[HeatPanel], heights: Sequence[float]) -> Figure:
+    """One heat map below the other on one scale of colours; undefined cells are grey."""
+    figure, axes = panels(heights, share_x=True, extra=1.0 + _space_for_names(shown))
+    limit = max(_scale(panel.values) for panel in shown)
+    for place, panel in zip(axes, shown, strict=True):
+        image = _draw(place, panel, limit)
+    bar = figure.colorbar(image, ax=axes, location="bottom", shrink=0.7, aspect=30, pad=0.02)
+    bar.set_label("cosine (red: conflict, blue: agreement)")
+    bar.ax.xaxis.set_major_locator(MaxNLocator(5, symmetric=True))
+    return figure
+
+
+def _scale(values: FloatArray) -> float:
     """The cosine at which the colours end: the largest in size, at least 0.05."""
     defined = np.abs(values[~np.isnan(values)])
     return max(float(defined.max(initial=0.0)), _SMALLEST_SCALE)
 
 
-def heat_map(
-    axes: Axes, values: FloatArray, rows: list[str], columns: list[str], *, limit: float
-) -> AxesImage:
-    """Draw cosines [r, c]; undefined cells are hatched grey."""
-    image = axes.imshow(np.ma.masked_invalid(values), cmap=colours.DIVERGING, vmin=-limit, vmax=limit, aspect="auto")
+def _space_for_names(shown: Sequence[HeatPanel]) -> float:
+    columns = shown[0].columns
+    return 0.075 * max(len(label(name, 18)) for name in columns) if len(columns) <= NAMED else 0.2
+
+
+def _draw(axes: Axes, panel: HeatPanel, limit: float) -> AxesImage:
+    values = np.ma.masked_invalid(panel.values)
+    image = axes.imshow(
+        values, cmap=colours.DIVERGING, vmin=-limit, vmax=limit, aspect="auto", interpolation="none"
+    )
     axes.grid(visible=False)
     axes.set_facecolor("#E5E5E5")
-    _name(axes, rows, columns)
-    if len(columns) <= _WRITTEN and len(rows) <= NAMED:
-        for (row, column), value in np.ndenumerate(values):
-            text = "–" if np.isnan(value) else number(float(value), digits=2)
-            colour = "white" if abs(value) > 0.6 * limit else colours.TEXT
-            axes.text(column, row, text, ha="center", va="center", fontsize=8, color=colour)
+    axes.set_title(panel.title)
+    _name(axes, panel)
+    if len(panel.columns) <= _WRITTEN and len(panel.rows) <= NAMED:
+        _write_values(axes, panel.values, limit)
     return image
 
 
-def colour_bar(figure: Figure, image: AxesImage, axes: list[Axes]) -> None:
-    """The scale of the colours, below the panels."""
-    bar = figure.colorbar(image, ax=axes, location="bottom", shrink=0.7, aspect=30, pad=0.02)
-    bar.set_label("cosine (red: conflict, blue: agreement)")
-    bar.outline.set_visible(False)  # type: ignore[operator]
+def _write_values(axes: Axes, values: FloatArray, limit: float) -> None:
+    for (row, column), value in np.ndenumerate(values):
+        text = ABSENT if np.isnan(value) else number(float(value), digits=2)
+        colour = "white" if abs(value) > 0.6 * limit else colours.TEXT
+        axes.text(column, row, text, ha="center", va="center", fontsize=9, color=colour)
 
 
-def _name(axes: Axes, rows: list[str], columns: list[str]) -> None:
-    for axis, names in ((axes.yaxis, rows), (axes.xaxis, columns)):
-        named = names if len(names) <= NAMED else []
+def _name(axes: Axes, panel: HeatPanel) -> None:
+    for axis, names in ((axes.yaxis, panel.rows), (axes.xaxis, panel.columns)):
+        named = names if len(names) <= NAMED else ()
         axis.set_ticks(range(len(named)), [label(name, 18) for name in named])
     axes.tick_params(axis="x", rotation=90, length=0)
     axes.tick_params(axis="y", length=0)
-    if len(columns) > NAMED:
-        axes.set_xlabel(f"{len(columns)} tasks, named in the table")
+    if len(panel.columns) > NAMED:
+        axes.set_xlabel(f"{len(panel.columns)} tasks, named in the table")

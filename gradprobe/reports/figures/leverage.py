@@ -5,10 +5,10 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 
 from gradprobe.reports import colours
-from gradprobe.reports.figures.canvas import label, panels
+from gradprobe.reports.figures.canvas import label, log_scale, panels
 from gradprobe.reports.leverage import THRESHOLD, Leverage
 from gradprobe.reports.summary import EncoderSummary, Summary
-from gradprobe.reports.wording import number
+from gradprobe.reports.wording import join, number
 
 _FLOOR = 1e-7  # below this a leverage is rounding; a logarithmic axis needs an end
 
@@ -27,8 +27,8 @@ def draw(summary: Summary) -> Figure | None:
             panel.plot(ends, [row, row], color=colour, linewidth=1.2, alpha=0.6)
             panel.plot(ends[:1], [row], "o", color=colour, markersize=6, markerfacecolor="white")
             panel.plot(ends[1:], [row], "o", color=colour, markersize=6)
-        panel.set_xscale("log")
         panel.set_xlim(_FLOOR / 2, 4.0)
+        log_scale(panel.xaxis)
         panel.axvline(THRESHOLD, color=colours.TEXT, linestyle="--", linewidth=1.0)
         panel.set_yticks(range(len(rows)), [label(leverage.combiner) for leverage in rows])
         panel.set_ylim(len(rows) - 0.5, -0.5)
@@ -40,11 +40,11 @@ def draw(summary: Summary) -> Figure | None:
 def describe(summary: Summary) -> str:
     """The largest leverage of every combiner and encoder."""
     said = [
-        f"{encoder.name}: " + ", ".join(f"{found.combiner} {number(found.largest)}" for found in _known(encoder))
+        f"{encoder.name}: {join([f'{found.combiner} {number(found.largest)}' for found in _known(encoder)])}"
         for encoder in summary.encoders
         if _known(encoder)
     ]
-    return f"Leverage by combiner, threshold {number(THRESHOLD)}. Largest: " + "; ".join(said) + "."
+    return f"Leverage by combiner, threshold {THRESHOLD:g}. Largest: " + "; ".join(said) + "."
 
 
 def _known(encoder: EncoderSummary) -> list[Leverage]:

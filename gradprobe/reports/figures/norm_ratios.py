@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from gradprobe.reports import colours
-from gradprobe.reports.figures.canvas import label, panels
+from gradprobe.reports.figures.canvas import label, log_scale, panels
 from gradprobe.reports.summary import Summary
 from gradprobe.reports.wording import number
 
@@ -20,7 +20,7 @@ def draw(summary: Summary) -> Figure | None:
     order = _order(ratios)
     if not order:
         return None
-    figure, (axes,) = panels([max(1.2, 0.25 * len(order))])
+    figure, (axes,) = panels([max(1.2, 0.27 * len(order))], extra=0.8)
     for index, (name, values) in enumerate(ratios.items()):
         axes.plot(
             [values[row] for row in order],
@@ -31,13 +31,13 @@ def draw(summary: Summary) -> Figure | None:
             color=colours.of_encoder(name),
             label=label(name),
         )
-    axes.set_xscale("log")
     axes.axvline(1.0, color=colours.FAINT, linewidth=0.9)
-    axes.set_yticks(range(len(order)), [label(summary.tasks[row + 1]) for row in order])
+    log_scale(axes.xaxis)
+    axes.set_yticks(range(len(order)), [label(summary.auxiliaries[row]) for row in order])
     axes.set_ylim(len(order) - 0.5, -0.5)
-    auxiliaries = len(summary.tasks) - 1
-    chosen = "" if len(order) == auxiliaries else f" ({len(order)} of {auxiliaries} auxiliaries, the most uneven)"
-    axes.set_xlabel("focal norm / auxiliary norm" + chosen)
+    axes.set_xlabel("focal norm / auxiliary norm")
+    if len(order) < len(summary.auxiliaries):
+        axes.set_title(f"The {len(order)} most uneven of {len(summary.auxiliaries)} auxiliaries")
     figure.legend(loc="outside upper center", ncols=3)
     return figure
 
@@ -55,7 +55,7 @@ def _ratios(summary: Summary) -> dict[str, np.ndarray]:
     found = {
         encoder.name: encoder.gradients.details["minibatch"].ratios
         for encoder in summary.encoders
-        if summary.focal and encoder.gradients is not None and "minibatch" in encoder.gradients.details
+        if summary.focal and "minibatch" in encoder.gradients.details
     }
     return {name: values for name, values in found.items() if not np.isnan(values).all()}
 
@@ -64,7 +64,7 @@ def _order(ratios: dict[str, np.ndarray]) -> list[int]:
     """Auxiliaries in the order of the tasks; of very many, those with the most uneven norms."""
     if not ratios:
         return []
-    stacked = np.stack(list(ratios.values()))
-    uneven = np.where(np.isnan(stacked), -1.0, np.abs(np.log(np.where(np.isnan(stacked), 1.0, stacked)))).max(axis=0)
+    # An unknown ratio is less uneven than any known one.
+    uneven = np.nan_to_num(np.abs(np.log(np.stack(list(ratios.values())))), nan=-1.0).max(axis=0)
     known = [row for row in np.argsort(-uneven, kind="stable").tolist() if uneven[row] >= 0.0]
     return sorted(known[:_ROWS])

@@ -5,26 +5,25 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 
 from gradprobe.reports import colours
-from gradprobe.reports.figures.canvas import course, label, panels
+from gradprobe.reports.averages import Band
+from gradprobe.reports.figures.canvas import course, label, log_scale, panels
 from gradprobe.reports.summary import EncoderSummary, Summary
 from gradprobe.reports.wording import number, spread
 
 
 def draw(summary: Summary) -> Figure | None:
     """Minibatch overlap, one line an encoder; the dotted line of its colour is its chance level."""
-    shown = [encoder for encoder in summary.encoders if _course(encoder) is not None]
+    shown = _shown(summary)
     if not shown:
         return None
     figure, (axes,) = panels([2.8])
-    for encoder in shown:
-        band = _course(encoder)
-        assert band is not None
+    for encoder, band in shown:
         colour = colours.of_encoder(encoder.name)
         course(axes, band, colour, label(encoder.name))
         axes.axhline(encoder.chance, color=colour, linestyle=":", linewidth=1.3)
-    axes.set_yscale("log")
     low, high = axes.get_ylim()
     axes.set_ylim(low / 1.3, high * 2.0)
+    log_scale(axes.yaxis)
     axes.set_xlabel("optimiser step")
     axes.set_ylabel("mean |cosine| over all pairs")
     axes.legend(loc="upper right", ncols=3)
@@ -36,14 +35,13 @@ def describe(summary: Summary) -> str:
     said = [
         f"{encoder.name}: {spread(encoder.gradients.splits['minibatch'].mean['overlap'])}, "
         f"by chance {number(encoder.chance)}"
-        for encoder in summary.encoders
-        if encoder.gradients is not None and _course(encoder) is not None
+        for encoder, _ in _shown(summary)
     ]
     return "Lines over training of the minibatch gradient overlap, dotted at chance. " + "; ".join(said) + "."
 
 
-def _course(encoder: EncoderSummary):
-    found = encoder.gradients.splits.get("minibatch") if encoder.gradients is not None else None
-    band = found.course["overlap"] if found is not None else None
-    # A logarithmic axis has no place for an overlap of exactly zero.
-    return band if band is not None and band.steps and min(band.low) > 0.0 else None
+def _shown(summary: Summary) -> list[tuple[EncoderSummary, Band]]:
+    """Encoders with their minibatch overlap; a logarithmic axis has no place for one of exactly zero."""
+    found = ((encoder, encoder.gradients.splits.get("minibatch")) for encoder in summary.encoders)
+    courses = ((encoder, split.course["overlap"]) for encoder, split in found if split is not None)
+    return [(encoder, band) for encoder, band in courses if band.steps and min(band.low) > 0.0]

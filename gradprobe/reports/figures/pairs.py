@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from gradprobe.reports.figures.canvas import WIDTH, label, panels
-from gradprobe.reports.figures.heat import NAMED, colour_bar, heat_map, scale
+from gradprobe.geometry import FloatArray
+from gradprobe.reports.figures.canvas import WIDTH, label
+from gradprobe.reports.figures.heat import NAMED, HeatPanel, heat_maps
+from gradprobe.reports.gradients import Detail
 from gradprobe.reports.summary import EncoderSummary, Summary
-from gradprobe.reports.tables import SPLIT_NAMES
-from gradprobe.reports.wording import number
+from gradprobe.reports.wording import SPLIT_NAMES, number
 
 
 def draw(summary: Summary) -> Figure | None:
@@ -18,51 +19,44 @@ def draw(summary: Summary) -> Figure | None:
     if not shown:
         return None
     size = len(summary.tasks)
-    height = min(max(1.4, 0.28 * size), WIDTH) if size <= NAMED else WIDTH
-    figure, axes = panels([height] * len(shown), share_x=True)
-    figure.set_figheight((height + 0.45) * len(shown) + (2.2 if size <= NAMED else 1.2))
-    limit = max(scale(_off_diagonal(encoder)) for encoder in shown)
-    names = list(summary.tasks)
-    for panel, encoder in zip(axes, shown, strict=True):
-        image = heat_map(panel, _off_diagonal(encoder), names, names, limit=limit)
-        assert encoder.gradients is not None
-        assert encoder.gradients.detail is not None
-        panel.set_title(f"{label(encoder.name, 30)}, {SPLIT_NAMES[encoder.gradients.detail.split]}")
-    colour_bar(figure, image, axes)
-    return figure
+    height = min(max(1.0, 0.3 * size), WIDTH) if size <= NAMED else WIDTH
+    return heat_maps(
+        [
+            HeatPanel(
+                title=f"{label(encoder.name, 30)}, {SPLIT_NAMES[detail.split]}",
+                values=_off_diagonal(detail),
+                rows=summary.tasks,
+                columns=summary.tasks,
+            )
+            for encoder, detail in shown
+        ],
+        [height] * len(shown),
+    )
 
 
 def describe(summary: Summary) -> str:
     """The pairs with the lowest and the highest cosine."""
     parts = []
-    for encoder in _shown(summary):
-        pairs = _off_diagonal(encoder)
-        low, high = (np.unravel_index(find(pairs), pairs.shape) for find in (np.nanargmin, np.nanargmax))
-        parts.append(
-            f"{encoder.name}: from {number(float(pairs[low]))} ({_named(summary, low)}) "
-            f"to {number(float(pairs[high]))} ({_named(summary, high)})"
-        )
-    return "Heat map of the cosines of all pairs of tasks. " + "; ".join(parts) + "."
+    for encoder, detail in _shown(summary):
+        pairs = _off_diagonal(detail)
+        ends = (np.unravel_index(find(pairs), pairs.shape) for find in (np.nanargmin, np.nanargmax))
+        tasks = summary.tasks
+        said = (f"{number(float(pairs[i, j]))} ({tasks[int(i)]} and {tasks[int(j)]})" for i, j in ends)
+        parts.append(f"{encoder.name}: from {' to '.join(said)}")
+    return f"Heat map of the cosines of all pairs of tasks. {'; '.join(parts)}."
 
 
-def _named(summary: Summary, pair: tuple[np.intp, ...]) -> str:
-    return " and ".join(summary.tasks[int(index)] for index in pair)
-
-
-def _off_diagonal(encoder: EncoderSummary) -> np.ndarray:
+def _off_diagonal(detail: Detail) -> FloatArray:
     """Cosines [t, t] without those of a task with itself."""
-    assert encoder.gradients is not None
-    assert encoder.gradients.detail is not None
-    pairs = encoder.gradients.detail.pairs.copy()
+    pairs = detail.pairs.copy()
     np.fill_diagonal(pairs, np.nan)
     return pairs
 
 
-def _shown(summary: Summary) -> list[EncoderSummary]:
+def _shown(summary: Summary) -> list[tuple[EncoderSummary, Detail]]:
+    found = ((encoder, encoder.gradients.detail) for encoder in summary.encoders)
     return [
-        encoder
-        for encoder in summary.encoders
-        if encoder.gradients is not None
-        and encoder.gradients.detail is not None
-        and not np.isnan(_off_diagonal(encoder)).all()
+        (encoder, detail)
+        for encoder, detail in found
+        if detail is not None and not np.isnan(_off_diagonal(detail)).all()
     ]

@@ -7,8 +7,7 @@ from matplotlib.figure import Figure
 from gradprobe.reports import colours
 from gradprobe.reports.figures.canvas import course, headroom, label, panels
 from gradprobe.reports.summary import Summary
-from gradprobe.reports.tables import SPLIT_NAMES
-from gradprobe.reports.wording import spread
+from gradprobe.reports.wording import SPLIT_NAMES, spread
 
 
 def draw(summary: Summary) -> Figure | None:
@@ -29,9 +28,10 @@ def draw(summary: Summary) -> Figure | None:
 
 def describe(summary: Summary) -> str:
     """The last effective rank of every encoder, and the largest possible."""
+    ranks = ((encoder.name, encoder.rank) for encoder in summary.encoders)
     said = [
-        f"{encoder.name}: {spread(encoder.rank.raw)} of at most {encoder.rank.most}, {SPLIT_NAMES[encoder.rank.split]}"
-        for encoder in summary.encoders
-        if encoder.rank is not None
+        f"{name}: {spread(rank.raw)} of at most {rank.most}, {SPLIT_NAMES[rank.split]}"
+        for name, rank in ranks
+        if rank is not None
     ]
     return "Lines over training of the effective rank. At the end, " + "; ".join(said) + "."

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 from matplotlib.figure import Figure
 
 from gradprobe.reports import colours
 from gradprobe.reports.figures.canvas import label, panels
 from gradprobe.reports.summary import EncoderSummary, Summary
-from gradprobe.reports.wording import spread
+from gradprobe.reports.wording import join, spread
 
 
 def draw(summary: Summary) -> Figure | None:
@@ -19,10 +21,11 @@ def draw(summary: Summary) -> Figure | None:
     for panel, encoder in zip(axes, shown, strict=True):
         for row, score in enumerate(encoder.scores):
             colour = colours.of_combiner(score.combiner)
-            values = [value for value in score.values.values() if value == value]
+            values = [value for value in score.values.values() if not math.isnan(value)]
             panel.plot(values, [row] * len(values), "o", color=colour, alpha=0.45, markersize=5)
             if score.estimate.seeds:
-                panel.plot([score.estimate.mean], [row], "|", color=colour, markersize=15, markeredgewidth=2.5)
+                mean = [score.estimate.mean]
+                panel.plot(mean, [row], "|", color=colour, markersize=15, markeredgewidth=2.5)
         panel.set_yticks(range(len(encoder.scores)), [label(score.combiner) for score in encoder.scores])
         panel.set_ylim(len(encoder.scores) - 0.5, -0.5)
         panel.set_title(label(encoder.name, 40))
@@ -34,11 +37,10 @@ def describe(summary: Summary) -> str:
     """The mean score of every combiner and encoder."""
     if summary.metric is None:
         return ""
-    said = [
-        f"{encoder.name}: "
-        + ", ".join(f"{score.combiner} {spread(score.estimate)}" for score in encoder.scores if score.estimate.seeds)
-        for encoder in _shown(summary)
-    ]
+    said = []
+    for encoder in _shown(summary):
+        known = [f"{s.combiner} {spread(s.estimate)}" for s in encoder.scores if s.estimate.seeds]
+        said.append(f"{encoder.name}: {join(known)}")
     return f"Dots of the focal {summary.metric.name} by combiner. " + "; ".join(said) + "."
 
 

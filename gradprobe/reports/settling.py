@@ -1,0 +1,49 @@
+"""What would settle a verdict that the evidence leaves open."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gradprobe.reports.evidence import FEWEST_STEPS, Evidence, Finding
+from gradprobe.reports.leverage import AVERAGE
+from gradprobe.reports.measured import NO_FOCAL
+from gradprobe.reports.paired import Paired, seeds_to_settle
+from gradprobe.reports.scores import CombinerScore, Metric
+from gradprobe.reports.wording import join
+
+_MOST_SEEDS = 200
+
+
+def what_would_settle(
+    evidence: Sequence[Evidence], scores: Sequence[CombinerScore], metric: Metric | None
+) -> tuple[str, ...]:
+    """Advice, one sentence each; `metric` is None for a bare trace, which has no scores."""
+    still_open = [entry for entry in evidence if entry.finding is Finding.OPEN]
+    if any(entry.leverage is not None and entry.leverage.reason == NO_FOCAL for entry in still_open):
+        return ("Name the focal task when attaching the probe: GradientProbe(model, focal=...).",)
+    steps = max((entry.leverage.steps for entry in still_open if entry.leverage is not None), default=0)
+    advice = []
+    if steps < FEWEST_STEPS:
+        advice.append(f"Measure at least {FEWEST_STEPS} minibatch steps of a run with averaging.")
+    if metric is None:
+        advice.append("Train with averaging and with the combiners in question over several seeds.")
+        return tuple(advice)
+    finished = {score.combiner for score in scores if score.estimate.seeds}
+    missing = [name for name in (AVERAGE, *(entry.combiner for entry in still_open)) if name not in finished]
+    if missing:
+        advice.append(f"Run {join(missing)} over at least 3 seeds.")
+    for entry in still_open:
+        if entry.difference is not None and entry.difference.seeds:
+            advice.append(f"For {entry.combiner}, {_more_seeds(entry.difference)}.")
+    return tuple(advice)
+
+
+def _more_seeds(difference: Paired) -> str:
+    if difference.seeds == 1:
+        return "run at least 3 seeds"
+    if difference.excludes_zero:
+        return "run more seeds and measure more steps, to see which of the two was chance"
+    needed = seeds_to_settle(difference, most=_MOST_SEEDS)
+    if needed is None:
+        return f"{_MOST_SEEDS} seeds would not settle a difference this small against its spread"
+    return f"run about {needed} seeds, if difference and spread stay as they are"
