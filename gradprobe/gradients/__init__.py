@@ -8,6 +8,7 @@ from gradprobe.gradients.engine import Capture, Engine
 from gradprobe.gradients.finite import check_finite
 from gradprobe.gradients.jacobian import JacobianCapture
 from gradprobe.gradients.loop import LoopEngine
+from gradprobe.gradients.rowwise import RowwiseCapture, RowwiseEngine
 from gradprobe.gradients.shared import LayerNaming, SharedParameters, all_parameters, select_parameters
 from gradprobe.gradients.trunk import find_trunk
 
@@ -18,6 +19,8 @@ __all__ = [
     "JacobianSum",
     "LayerNaming",
     "LoopEngine",
+    "RowwiseCapture",
+    "RowwiseEngine",
     "SharedParameters",
     "all_parameters",
     "check_finite",

@@ -12,7 +12,20 @@ from gradprobe.gradients.shared import SharedParameters
 
 
 class Capture(Protocol):
-    """The group gradients of one step, in whatever form the engine keeps them."""
+    """The group gradients of one step, in whatever form the engine keeps them.
+
+    `engine` names what computed them, `note` says why it was not the engine that was asked.
+    """
+
+    @property
+    def engine(self) -> str:
+        """The name of the engine that traces record."""
+        ...
+
+    @property
+    def note(self) -> str:
+        """What a reader must know about how the gradients came about; empty as a rule."""
+        ...
 
     def gramian(self) -> FloatArray:
         """Inner products [l, g, g] of the group gradients, accumulated in float64.

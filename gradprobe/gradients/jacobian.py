@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -23,6 +23,8 @@ class JacobianCapture:
 
     rows: Sequence[Row]
     shared: SharedParameters
+    engine: str = "loop"
+    note: str = ""
 
     def gramian(self) -> FloatArray:
         """Inner products [l, g, g] of the rows, accumulated in float64."""
@@ -46,7 +48,7 @@ class JacobianCapture:
     def restricted(self, shared: SharedParameters) -> JacobianCapture:
         """The same rows on some of the parameters only, which `shared` names."""
         positions = [self.shared.names.index(name) for name in shared.names]
-        return JacobianCapture([[row[i] for i in positions] for row in self.rows], shared)
+        return replace(self, rows=[[row[i] for i in positions] for row in self.rows], shared=shared)
 
 
 def _inner_products(gradients: Sequence[Tensor]) -> FloatArray:

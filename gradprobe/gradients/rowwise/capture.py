@@ -1,0 +1,60 @@
+"""Group gradients kept as inputs and output gradients of the layers, never as a matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gradprobe.geometry import FloatArray
+from gradprobe.gradients.jacobian import JacobianCapture
+from gradprobe.gradients.rowwise.products import Portion, group_gradients, inner_products, weighted_sum
+from gradprobe.gradients.shared import SharedParameters
+
+
+@dataclass(frozen=True, eq=False)
+class RowwiseCapture:
+    """What one pass left of each parameter, by position; `rest` holds the parameters measured by loop.
+
+    Keeps the layers' inputs and output gradients alive: drop it before the next step.
+    """
+
+    groups: int
+    shared: SharedParameters
+    portions: Mapping[int, Sequence[Portion]]
+    rest: JacobianCapture | None = None
+    note: str = ""
+    engine: str = "rowwise"
+
+    def gramian(self) -> FloatArray:
+        """Inner products [l, g, g] of the group gradients, accumulated in float64."""
+        shape = (len(self.shared.layers), self.groups, self.groups)
+        values = np.zeros(shape) if self.rest is None else self.rest.gramian()
+        for position, portions in self.portions.items():
+            values[self.shared.layer_of[position]] += inner_products(portions).cpu().numpy()
+        return values
+
+    def combined(self, weights: FloatArray) -> list[Tensor | None]:
+        """The weighted sum of the group gradients, one tensor a parameter, for weights [g].
+
+        Costs one weight gradient a layer: neither a backward pass nor any group's own gradient.
+        """
+        none: list[Tensor | None] = [None] * len(self.shared.parameters)
+        combined = none if self.rest is None else self.rest.combined(weights)
+        for position, portions in self.portions.items():
+            device = portions[0].rows.values.device
+            total = weighted_sum(portions, torch.from_numpy(np.asarray(weights, dtype=float)).to(device))
+            combined[position] = total.to(self.shared.parameters[position].dtype)
+        return combined
+
+    def jacobian(self) -> JacobianCapture:
+        """The group gradients themselves: as much memory as one copy of the parameters a group."""
+        none: list[Tensor | None] = [None] * len(self.shared.parameters)
+        rows = [list(none if self.rest is None else self.rest.rows[i]) for i in range(self.groups)]
+        for position, portions in self.portions.items():
+            for row, gradient in zip(rows, group_gradients(portions), strict=True):
+                row[position] = gradient
+        return JacobianCapture(rows, self.shared, self.engine, self.note)

@@ -1,0 +1,48 @@
+"""What is remembered of model structures from one capture to the next."""
+
+from __future__ import annotations
+
+# Structures that are remembered; a run has a few, however many batches it sees.
+_CAPACITY = 256
+
+
+class StructureMemory:
+    """Which structures were checked by a full second pass, and how many captures ago.
+
+    A structure found to mix rows is not tried again for as many captures either: two futile passes a
+    measurement would be worse than the loop alone.
+    """
+
+    def __init__(self, verify_every: int) -> None:
+        self._every = verify_every
+        self._verified: dict[int, int] = {}
+        self._mixing: dict[int, int] = {}
+
+    def is_due(self, structure: int) -> bool:
+        """Whether the owners of rows must be checked now; counts the question as a capture."""
+        return not _use_up(self._verified, structure)
+
+    def is_known_to_mix(self, structure: int) -> bool:
+        """Whether rows mixed when last checked; counts the question as a capture."""
+        return _use_up(self._mixing, structure)
+
+    def remember_verified(self, structure: int) -> None:
+        """The owners were found to be right; trust them until the next check is due."""
+        _remember(self._verified, structure, self._every - 1)
+
+    def remember_mixing(self, structure: int) -> None:
+        """Rows were found to mix; hand over until the next check is due."""
+        _remember(self._mixing, structure, self._every - 1)
+
+
+def _use_up(credits: dict[int, int], structure: int) -> bool:
+    left = credits.get(structure, 0)
+    if left:
+        credits[structure] = left - 1
+    return left > 0
+
+
+def _remember(credits: dict[int, int], structure: int, credit: int) -> None:
+    if len(credits) >= _CAPACITY:
+        credits.clear()
+    credits[structure] = credit

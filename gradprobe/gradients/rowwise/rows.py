@@ -1,0 +1,73 @@
+"""Output gradients as rows, each owned by one group, brought into an order where groups are slices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+# The owner of a row that no group's loss reaches.
+NOBODY = -1
+
+
+def wide(values: Tensor) -> Tensor:
+    """The values in the dtype that sums are formed in: float64 stays, everything else is float32."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
+
+
+@dataclass(frozen=True, eq=False)
+class OwnedRows:
+    """Rows [r, ...] of an output gradient and the group that owns each, `owner` [r].
+
+    Rows of `NOBODY` are zero, or belong to groups that another pass measures; either way they count
+    as zero.
+    """
+
+    values: Tensor
+    owner: Tensor
+    groups: int
+
+    @cached_property
+    def bounds(self) -> list[int]:
+        """Where groups begin and end after `arrange` [g + 1]."""
+        steps = torch.arange(self.groups + 1, device=self.owner.device)
+        order = self._order
+        # Unowned zeros between two groups may be counted to either.
+        ascending = torch.cummax(self.owner, 0).values if order is None else self.owner[order]
+        bounds: list[int] = torch.searchsorted(ascending, steps).tolist()
+        return bounds
+
+    def arrange(self, values: Tensor) -> Tensor:
+        """Values [r, ...] with each group's rows side by side; the very tensor where they are already."""
+        return values if self._order is None else values[self._order]
+
+    @cached_property
+    def arranged(self) -> Tensor:
+        """The rows themselves, arranged."""
+        return self.arrange(self.values)
+
+    def scaled(self, weights: Tensor) -> Tensor:
+        """The rows [r, ...], each times the weight of its group, from weights [g]; unowned ones are zero."""
+        factors = torch.cat([weights, weights.new_zeros(1)])[self.owner]
+        values = wide(self.values)
+        return values * factors.to(values.dtype).reshape(-1, *[1] * (values.dim() - 1))
+
+    def membership(self) -> Tensor:
+        """The matrix [r, g] with a one where a group owns a row."""
+        groups = torch.arange(self.groups, device=self.owner.device)
+        return (self.owner[:, None] == groups).to(self.values.dtype)
+
+    @cached_property
+    def _order(self) -> Tensor | None:
+        if not self.owner.numel():
+            return None
+        owned = self.owner[self.owner != NOBODY]
+        if bool((owned[1:] >= owned[:-1]).all()) and self._strays_are_zero:
+            return None
+        return torch.argsort(self.owner, stable=True)
+
+    @cached_property
+    def _strays_are_zero(self) -> bool:
+        return not bool((self.values[self.owner == NOBODY] != 0).any())

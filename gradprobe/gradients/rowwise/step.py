@@ -1,0 +1,108 @@
+"""One step's graph, and the output gradients that are wanted of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.autograd.graph import Node
+
+from gradprobe.gradients.rowwise.graph import AutogradGraph, output_gradients, shape
+from gradprobe.gradients.rowwise.rows import NOBODY
+from gradprobe.gradients.rowwise.tracing import UntraceableError, follow
+from gradprobe.gradients.rowwise.uses import Uses
+
+# A node's output with its first `lead` dimensions taken as rows.
+Output = tuple[Node, int]
+Owners = Mapping[Output, Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Front:
+    """Outputs near the losses, whose rows' owners are found by short passes.
+
+    Whatever else more than one loss reaches is reached through `lowest` only.
+    """
+
+    outputs: tuple[Output, ...]
+    lowest: tuple[Output, ...]
+
+
+class Step:
+    """The uses of shared parameters in one step, and backward passes to their outputs."""
+
+    def __init__(self, graph: AutogradGraph, losses: list[Tensor], uses: Uses) -> None:
+        self.losses = losses
+        self.uses = uses
+        self.outputs: list[Output] = list(dict.fromkeys((use.node, use.lead) for use in uses.known))
+        self._graph = graph
+        self._reach = graph.reached_by(losses)
+        self._contested = {output for output in self.outputs if self._reach[output[0]].bit_count() > 1}
+
+    def structure(self) -> int:
+        """A number that is equal for steps of the same operations, connected alike, below the first front."""
+        return self._graph.structure_below(node for node, _ in self.front(0).outputs)
+
+    def front(self, depth: int) -> Front:
+        """The outputs that more than one loss reaches first; with depth 1 also those next in line; ..."""
+        lowest = self._first_of(self._contested)
+        outputs = lowest
+        for _ in range(depth):
+            lowest = self._first_of(self._contested - set(outputs))
+            outputs = outputs + lowest
+        return Front(outputs, lowest)
+
+    def rows(self, groups: Sequence[int], outputs: Sequence[Output], scales: Sequence[float]) -> list[Tensor]:
+        """The output gradients of the scaled losses of some groups as rows [r, d]; one backward pass."""
+        nodes = list(dict.fromkeys(node for node, _ in outputs))
+        gradients = output_gradients([self.losses[i] for i in groups], nodes, scales)
+        found = dict(zip(nodes, gradients, strict=True))
+        return [_flatten(found[node], node, lead) for node, lead in outputs]
+
+    def trace(self, members: Sequence[int], front: Front, known: Owners) -> Owners:
+        """The owners [r] of the rows of all outputs, by place among the members, as the graph tells them.
+
+        Raises:
+            OwnersMeetError, UntraceableError: it does not.
+        """
+        if len(members) == 1:
+            return {output: self._all_owned_by(0, output) for output in self.outputs}
+        if any(lead != 1 for _, lead in front.lowest):
+            raise UntraceableError("rows are more than the first dimension")
+        owners = follow(self._graph, {output[0]: known[output] for output in front.lowest})
+        return {output: self._owner(output, members, known, owners) for output in self.outputs}
+
+    def _owner(
+        self, output: Output, members: Sequence[int], known: Owners, owners: Mapping[Node, Tensor]
+    ) -> Tensor:
+        node, lead = output
+        if output in known:
+            return known[output]
+        if output not in self._contested:
+            group = self._reach[node].bit_length() - 1
+            return self._all_owned_by(members.index(group) if group in members else NOBODY, output)
+        return owners[node].repeat_interleave(shape(node)[1:lead].numel())
+
+    def _all_owned_by(self, place: int, output: Output) -> Tensor:
+        node, lead = output
+        device = node._input_metadata[0].device
+        return torch.full((shape(node)[:lead].numel(),), place, dtype=torch.long, device=device)
+
+    def _first_of(self, outputs: set[Output]) -> tuple[Output, ...]:
+        first = set(self._graph.first_among({node for node, _ in outputs}, self.losses))
+        return tuple(output for output in self.outputs if output[0] in first)
+
+
+def unflatten(rows: Tensor, output: Output) -> Tensor:
+    """Rows [r, d] in the shape [r, ...] that a node's output has behind its row dimensions."""
+    node, lead = output
+    return rows.reshape(len(rows), *shape(node)[lead:])
+
+
+def _flatten(gradient: Tensor | None, node: Node, lead: int) -> Tensor:
+    if gradient is None:
+        metadata = node._input_metadata[0]
+        gradient = torch.zeros(metadata.shape, dtype=metadata.dtype, device=metadata.device)
+    return gradient.flatten(0, lead - 1).flatten(1) if gradient.dim() > lead else gradient.reshape(-1, 1)
