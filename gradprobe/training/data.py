@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import get_args
 
 import numpy as np
@@ -74,6 +74,18 @@ class TrainingData:
             rows={
                 fold: {task: task_rows(table, split, task, fold) for task in table.tasks} for fold in folds
             },
+        )
+
+    def focal_alone(self) -> TrainingData:
+        """The same molecules and folds with the focal task only: the single-task baseline."""
+        column = self.tasks.index(self.focal)
+        return replace(
+            self,
+            tasks=(self.focal,),
+            kinds={self.focal: self.kinds[self.focal]},
+            targets=self.targets[:, [column]],
+            scaling=self.scaling.select((self.focal,)),
+            rows={fold: {self.focal: rows[self.focal]} for fold, rows in self.rows.items()},
         )
 
     def labels(self, task: str, rows: IntArray) -> FloatArray:

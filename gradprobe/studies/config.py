@@ -1,0 +1,125 @@
+"""What a study is asked for, checked before anything runs."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from gradprobe import combiners
+from gradprobe.encoders import ENCODERS
+from gradprobe.errors import InputError
+
+Count = Annotated[int, Field(ge=1)]
+
+
+class StudyConfig(BaseModel):
+    """The options of `gradprobe compare`; a TOML file may hold the same names.
+
+    `table` is a CSV or Parquet file, or the name of an embedded data set. Without `aux`, every other
+    numeric column is an auxiliary. `encoder_options` and `combiner_options` hold options by name,
+    such as `{"mlp": {"width": 256}}`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    table: str
+    focal: str
+    smiles: str = "smiles"
+    aux: tuple[str, ...] = ()
+    log10: tuple[str, ...] = ()
+    encoders: tuple[str, ...] = ("mlp", "dmpnn", "gine")
+    combiners: tuple[str, ...] = ("average", "pcgrad", "cagrad", "cosine_gating", "rcgrad", "gragr")
+    single_task: bool = False
+    seeds: Count = 3
+    epochs: Count = 30
+    batch_size: Count = 32
+    batching: Literal["balanced", "union"] = "balanced"
+    split: Literal["random", "scaffold"] = "random"
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    patience: Count = 10
+    probe_every: Count = 10
+    heldout_every: Count = 5
+    encoder_options: dict[str, dict[str, Any]] = {}
+    combiner_options: dict[str, dict[str, Any]] = {}
+
+    @field_validator("encoders", "combiners", "aux", "log10")
+    @classmethod
+    def _distinct(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(names))
+
+    @field_validator("encoders")
+    @classmethod
+    def _known_encoders(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        return _known("encoders", names, tuple(ENCODERS))
+
+    @field_validator("combiners")
+    @classmethod
+    def _known_combiners(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        return _known("combiners", names, combiners.names())
+
+    @model_validator(mode="after")
+    def _usable_options(self) -> StudyConfig:
+        for name in self.encoders:
+            ENCODERS[name].options(**self.encoder_options.get(name, {}))
+        for name in self.combiners:
+            combiners.get(name, **self.combiner_options.get(name, {}))
+        if self.focal in self.aux:
+            raise ValueError(f"aux: expected auxiliaries only, got the focal task {self.focal!r} among them")
+        return self
+
+
+def make_config(**values: Any) -> StudyConfig:
+    """A checked configuration.
+
+    Raises:
+        InputError: an option that is unknown or out of range, in one sentence.
+    """
+    try:
+        return StudyConfig(**values)
+    except ValidationError as error:
+        raise InputError(_sentence(error)) from error
+
+
+def read_config(path: str | Path) -> dict[str, Any]:
+    """The options in a TOML file, unchecked: options of the command line may still replace some.
+
+    Raises:
+        InputError: the file is missing or no TOML.
+    """
+    try:
+        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(
+            f"config: expected a TOML file that can be read, got {path} ({error.strerror})"
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"config: expected TOML, got {path}, which is not ({error})") from error
+
+
+def _known(argument: str, names: tuple[str, ...], known: tuple[str, ...]) -> tuple[str, ...]:
+    if not names:
+        raise ValueError(f"{argument}: expected at least one of {', '.join(known)}, got none")
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise ValueError(f"{argument}: expected some of {', '.join(known)}, got {name!r}{hint}")
+    return names
+
+
+def _sentence(error: ValidationError) -> str:
+    """The first complaint of pydantic, as our errors read."""
+    first = error.errors(include_url=False)[0]
+    message = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "value_error":
+        return message
+    place = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        known = ", ".join(StudyConfig.model_fields)
+        return f"{place}: expected one of the options {known}, got an unknown one"
+    return f"{place}: {message[0].lower()}{message[1:]}, got {first['input']!r}"

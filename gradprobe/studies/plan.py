@@ -1,0 +1,137 @@
+"""From a configuration and a table to the cells of a study."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+
+from gradprobe.data import MoleculeTable, check_tasks, load_table, write_skipped
+from gradprobe.errors import InputError
+from gradprobe.reports.manifest import (
+    SINGLE_TASK,
+    CellKey,
+    StudyFolder,
+    StudyManifest,
+    TaskEntry,
+    read_manifest,
+    write_record,
+)
+from gradprobe.studies.config import StudyConfig
+
+_PACKAGES = (
+    "gradprobe",
+    "torch",
+    "numpy",
+    "scipy",
+    "pandas",
+    "rdkit",
+    "chemprop",
+    "torch-geometric",
+    "chemicals",
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A study ready to run: its table, its folder and its cells."""
+
+    config: StudyConfig
+    table: MoleculeTable
+    folder: StudyFolder
+    manifest: StudyManifest
+
+
+def plan_study(config: StudyConfig, out: str | Path, *, command: Sequence[str] | None = None) -> Plan:
+    """Read and check the table, and open the study's folder or go on with the same study there.
+
+    Raises:
+        InputError: the table or a task cannot be used, the folder holds another study or cannot be
+            written.
+    """
+    table = _checked_table(config)
+    folder = StudyFolder.at(out)
+    manifest = _describe(config, table, " ".join(sys.argv if command is None else command))
+    if folder.manifest.exists():
+        _check_same_study(read_manifest(out), manifest, out)
+    try:
+        folder.path.mkdir(parents=True, exist_ok=True)
+        write_record(folder.manifest, manifest)
+        if table.skipped:
+            write_skipped(table, folder.path / "skipped.csv")
+    except OSError as error:
+        raise InputError(
+            f"out: expected a folder that can be written, got {out} ({error.strerror})"
+        ) from error
+    return Plan(config, table, folder, manifest)
+
+
+def _checked_table(config: StudyConfig) -> MoleculeTable:
+    wanted = (config.focal, *config.aux) if config.aux else None
+    table = load_table(config.table, smiles=config.smiles, tasks=wanted, log10=config.log10)
+    check_tasks(table, config.focal)
+    return table.select((config.focal, *(task for task in table.tasks if task != config.focal)))
+
+
+def _cells(config: StudyConfig) -> tuple[CellKey, ...]:
+    names = (*((SINGLE_TASK,) if config.single_task else ()), *config.combiners)
+    # Seeds change slowest, so that an interrupted study has compared something.
+    return tuple(
+        CellKey(encoder=encoder, combiner=combiner, seed=seed)
+        for seed in range(config.seeds)
+        for encoder in config.encoders
+        for combiner in names
+    )
+
+
+def _describe(config: StudyConfig, table: MoleculeTable, command: str) -> StudyManifest:
+    options = config.model_dump(mode="json")
+    identity = json.dumps({"options": options | {"table": table.digest}}, sort_keys=True)
+    return StudyManifest(
+        digest=hashlib.sha256(identity.encode()).hexdigest(),
+        command=command,
+        table=config.table,
+        data_digest=table.digest,
+        molecules=len(table.smiles),
+        merged=table.merged,
+        skipped=len(table.skipped),
+        focal=config.focal,
+        tasks=tuple(
+            TaskEntry(name=task, kind=table.kinds[task], n=table.count(task)) for task in table.tasks
+        ),
+        encoders=config.encoders,
+        combiners=(*((SINGLE_TASK,) if config.single_task else ()), *config.combiners),
+        seeds=tuple(range(config.seeds)),
+        options=options,
+        versions=_versions(),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        cells=_cells(config),
+    )
+
+
+def _check_same_study(found: StudyManifest, wanted: StudyManifest, out: str | Path) -> None:
+    if found.digest == wanted.digest:
+        return
+    changed = [key for key, value in wanted.options.items() if found.options.get(key) != value]
+    if found.data_digest != wanted.data_digest:
+        changed.append("the data")
+    raise InputError(
+        f"out: expected a new folder or the same study, got {out}, whose study differs in "
+        f"{', '.join(changed)}; name another folder with --out"
+    )
+
+
+def _versions() -> dict[str, str]:
+    versions = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions

@@ -1,0 +1,40 @@
+"""Progress bars of a study: one over its cells, one over the epochs of all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from gradprobe.reports.manifest import CellProgress
+from gradprobe.studies.cell import is_finished
+from gradprobe.studies.plan import Plan
+from gradprobe.studies.run import Watch
+
+
+@contextmanager
+def progress_bars(plan: Plan, console: Console) -> Iterator[Watch]:
+    """Bars for the duration of a block; yields what `run_study` calls with the cells' progress."""
+    cells, epochs = plan.manifest.cells, plan.config.epochs
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[note]}"),
+        console=console,
+    ) as bars:
+        over_cells = bars.add_task("cells", total=len(cells), note="featurising")
+        over_epochs = bars.add_task("epochs", total=len(cells) * epochs, note="")
+
+        def watch(progress: Sequence[CellProgress]) -> None:
+            finished = {key for key in cells if is_finished(plan, key)}
+            done = sum(entry.epoch + 1 for entry in progress if entry.key not in finished)
+            running = [entry for entry in progress if entry.key not in finished]
+            note = ", ".join(f"{entry.key.id} {entry.epoch + 1}/{entry.epochs}" for entry in running[-2:])
+            bars.update(over_cells, completed=len(finished), note="")
+            bars.update(over_epochs, completed=done + len(finished) * epochs, note=note)
+
+        yield watch
