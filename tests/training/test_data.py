@@ -60,3 +60,12 @@ def test_a_focal_task_without_labels_to_learn_from_or_to_stop_by_is_refused(fold
     rows[fold]["focal"] = np.zeros(0, dtype=int)
     with pytest.raises(InputError, match=f"in the {fold} fold, got none"):
         TrainingData(**{**vars(data), "rows": rows})
+
+
+def test_the_focal_task_alone_keeps_its_molecules_targets_and_unit():
+    data = toy_data()
+    alone, rows = data.focal_alone(), data.rows["train"]["focal"]
+    assert alone.tasks == ("focal",)
+    np.testing.assert_array_equal(alone.targets[:, 0], data.targets[:, 0])
+    np.testing.assert_array_equal(alone.rows["train"]["focal"], rows)
+    np.testing.assert_array_equal(alone.labels("focal", rows), data.labels("focal", rows))

@@ -179,16 +179,7 @@ class InfiniteSlope(torch.autograd.Function):
 
 
 def test_one_task_alone_trains_too():
-    data = toy_data()
-    single = TrainingData(
-        **{
-            **vars(data),
-            "tasks": ("focal",),
-            "targets": data.targets[:, :1],
-            "rows": {fold: {"focal": rows["focal"]} for fold, rows in data.rows.items()},
-        }
-    )
-    _, result = run(data=single, model=toy_model(tasks=("focal",)))
+    _, result = run(data=toy_data().focal_alone(), model=toy_model(tasks=("focal",)))
     assert set(result.metrics) == {"focal"}
 
 
