@@ -28,8 +28,9 @@ class CAGrad(PresentTaskCombiner):
     `"1+c^2"` (the default, as in the authors' training scripts) or `"1+lambda"` (weights that sum to 1).
     c = 0 is averaging; from c = 1 on the paper's convergence guarantee is gone.
 
-    Where the dual optimum is g_w = 0, d is undefined and the result is g_0, not rescaled; `solve_dual`
-    says so. One task alone gets (1 + c) g over the rescale, not g.
+    Where the dual optimum is g_w = 0 (always for c > 1 with zero inside the hull) there is no direction
+    to add and the result is g_0, not rescaled; `solve_dual` returns None there. One task alone gets
+    (1 + c) g over the rescale, not g.
 
     Raises:
         InputError: a negative c or an unknown rescale.
