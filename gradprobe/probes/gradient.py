@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +19,7 @@ from gradprobe.gradients import (
     JacobianSum,
     LayerNaming,
     LoopEngine,
+    RowwiseEngine,
     SharedParameters,
     all_parameters,
     check_finite,
@@ -30,7 +32,11 @@ from gradprobe.probes.losses import Rows, check_losses, split_into_folds, whole_
 from gradprobe.probes.split import LossFunction, sum_over_split
 from gradprobe.trace import GramianRecord, SplitName, Trace
 
-_ENGINES: Mapping[str, type[LoopEngine]] = {"auto": LoopEngine, "loop": LoopEngine}
+_ENGINES: Mapping[str, Callable[[], Engine]] = {
+    "auto": RowwiseEngine,
+    "rowwise": RowwiseEngine,
+    "loop": LoopEngine,
+}
 
 
 class GradientProbe:
@@ -45,7 +51,9 @@ class GradientProbe:
         layers: how parameters are gathered into layers: by owning module, or by a function from a
             parameter's name to its layer's.
         every: measure one call of `measure` in this many, the first included.
-        engine: `"loop"`, one backward pass a task, or `"auto"`, the cheapest that is exact here.
+        engine: `"loop"`, one backward pass a task, or `"auto"` or `"rowwise"`: one pass for all tasks
+            where rows of the batch carry one task's loss each, a few where some carry several, and the
+            loop where that would not be exact. Every record says which engine measured it, and why.
         out: a new folder for the trace; None keeps it in memory.
         seed: draws the folds; recorded in the trace.
         batches: how minibatches are formed, for the reader of the trace: cosines depend on it.
@@ -126,7 +134,7 @@ class GradientProbe:
             values = capture.gramian()
         gramian = Gramian(groups, shared.layers, values, tuple(part.rows for part in parts), shared.counts)
         means = np.array([part.loss.item() for part in parts])
-        return self._record(gramian, shared, means, split="minibatch", epoch=epoch)
+        return self._record(gramian, capture, shared, means, split="minibatch", epoch=epoch)
 
     def measure_loader(
         self,
@@ -162,7 +170,7 @@ class GradientProbe:
             capture, shared = self._on_trunk(sums.capture(), sums.groups)
             values = capture.gramian()
         gramian = Gramian(sums.groups, shared.layers, values, sums.counts, shared.counts)
-        return self._record(gramian, shared, np.array(sums.losses), split=split, epoch=epoch)
+        return self._record(gramian, capture, shared, np.array(sums.losses), split=split, epoch=epoch)
 
     def close(self) -> None:
         """Write what is left of the trace."""
@@ -178,7 +186,10 @@ class GradientProbe:
         if self._shared is not None:
             return self._engine.capture(losses, self._shared), self._shared
         everything = all_parameters(self._model, self._layers)
-        return self._on_trunk(LoopEngine().capture(losses, everything), groups)
+        capture = dataclasses.replace(
+            LoopEngine().capture(losses, everything), note="loop, to find the trunk on the first measurement"
+        )
+        return self._on_trunk(capture, groups)
 
     def _on_trunk(
         self, capture: JacobianCapture, groups: Sequence[Group]
@@ -191,6 +202,7 @@ class GradientProbe:
     def _record(
         self,
         gramian: Gramian,
+        capture: Capture,
         shared: SharedParameters,
         losses: FloatArray,
         *,
@@ -203,10 +215,11 @@ class GradientProbe:
         record = GramianRecord(
             step=self._last_step,
             split=split,
-            engine=self._engine.name,
+            engine=capture.engine,
             gramian=gramian,
             losses=losses,
             epoch=epoch,
+            note=capture.note,
         )
         self.trace.append(record)
         return record
