@@ -8,7 +8,7 @@ from gradprobe.combiners import get
 from ._jacobians import CASES, jacobian, update
 from ._oracles import pcgrad_expectation, pcgrad_fixed, pcgrad_visits
 
-DRAWS = 4000
+DRAWS = 2000
 
 
 def mean_and_standard_error(rows, seed=3):

@@ -51,16 +51,6 @@ def test_renumbering_the_tasks_renumbers_the_weights(name, kind, tasks, paramete
     assert_same_update(moved, update(combiner, rows), rows)
 
 
-@variants
-@cases
-def test_doubling_the_parameters_with_zeros_changes_nothing(combiner, kind, tasks, parameters):
-    rows = jacobian(kind, tasks, parameters)
-    padded = np.c_[rows, np.zeros_like(rows)]
-    np.testing.assert_allclose(
-        update(combiner, padded)[:parameters], update(combiner, rows), rtol=1e-9, atol=1e-12
-    )
-
-
 @pytest.mark.parametrize("name", ["pcgrad", "cosine_gating", "rcgrad", "gragr"])
 @pytest.mark.parametrize(("tasks", "parameters"), [(2, 5), (5, 7), (18, 7)])
 def test_without_conflicts_the_projecting_methods_average(name, tasks, parameters):
