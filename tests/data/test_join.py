@@ -1,0 +1,54 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gradprobe.data import join_tables
+from gradprobe.errors import InputError
+from tests.data._tables import write_csv
+
+NAN = np.nan
+
+
+def two_files(folder: Path) -> list[Path]:
+    return [
+        write_csv(
+            folder / "caco2.csv", {"Drug": ["OCC", "CC", "CCO", "bad"], "Y": [1, 2, 3, 9], "Z": [1, 1, 0, 1]}
+        ),
+        write_csv(folder / "vdss.human.csv", {"Drug": ["CCC", "C(O)C"], "Y": [100, 10], "Z": ["", 7]}),
+    ]
+
+
+def test_files_join_on_molecules_however_they_are_written(tmp_path: Path) -> None:
+    table = join_tables(two_files(tmp_path), smiles="Drug", values=["Y"])
+    assert table.tasks == ("caco2", "vdss.human")
+    assert table.smiles == ("CCO", "CC", "CCC")
+    np.testing.assert_array_equal(table.labels, [[2.0, 10.0], [2.0, NAN], [NAN, 100.0]])
+    assert table.merged == 1
+    assert [(row.file, row.row, row.smiles) for row in table.skipped] == [("caco2.csv", 4, "bad")]
+
+
+def test_several_value_columns_give_several_tasks_a_file(tmp_path: Path) -> None:
+    table = join_tables(two_files(tmp_path), smiles="Drug", values=["Y", "Z"], log10=["vdss.human.Y"])
+    assert table.tasks == ("caco2.Y", "caco2.Z", "vdss.human.Y", "vdss.human.Z")
+    np.testing.assert_array_equal(table.column("vdss.human.Y"), [1.0, NAN, 2.0])
+    assert table.kinds["caco2.Z"] == "classification"
+    assert dict(table.conflicts) == {"caco2.Z": 1}
+
+
+def test_what_cannot_be_joined_is_refused(tmp_path: Path) -> None:
+    files = two_files(tmp_path)
+    (tmp_path / "b").mkdir()
+    twin = write_csv(tmp_path / "b" / "caco2.csv", {"Drug": ["C"], "Y": [1]})
+    with pytest.raises(InputError, match="got 'caco2' twice"):
+        join_tables([*files, twin], smiles="Drug", values=["Y"])
+    with pytest.raises(InputError, match=r"expected 'W' in .*caco2\.csv"):
+        join_tables(files, smiles="Drug", values=["W"])
+    with pytest.raises(
+        InputError, match=r"log10: expected some of the tasks 'caco2', 'vdss\.human', got 'Y'"
+    ):
+        join_tables(files, smiles="Drug", values=["Y"], log10=["Y"])
+    with pytest.raises(InputError, match="expected files"):
+        join_tables([], smiles="Drug", values=["Y"])
+    with pytest.raises(InputError, match="ends in"):
+        join_tables([tmp_path / "t.txt"], smiles="Drug", values=["Y"])

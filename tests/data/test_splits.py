@@ -1,0 +1,133 @@
+import json
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import pytest
+
+from gradprobe.data import MoleculeTable, Split, split_molecules, task_rows
+from gradprobe.data.splits import Fold, SplitKind
+from gradprobe.errors import InputError
+from tests.data._tables import chains, rings, table_of
+
+FOLDS: tuple[Fold, ...] = ("train", "validation", "test")
+KINDS: tuple[SplitKind, ...] = ("random", "scaffold")
+
+
+def scaffolds(n: int = 200) -> MoleculeTable:
+    """Molecules on many small scaffolds: two rings joined by chains of various lengths."""
+    smiles = [f"{'C' * (k % 3 + 1)}N1CCN(C{'C' * (k // 3)}c2ccccc2)CC1" for k in range(n)]
+    return table_of(smiles, y=np.arange(n, dtype=float), z=np.where(np.arange(n) % 7 == 0, 1.0, np.nan))
+
+
+def lists(split: Split) -> list[list[int]]:
+    return [split.fold(fold).tolist() for fold in FOLDS]
+
+
+def splits_as_text() -> str:
+    return json.dumps([lists(split_molecules(scaffolds(60), kind=kind, seed=1)) for kind in KINDS])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("seed", [0, 1, 5])
+def test_every_molecule_is_in_one_fold_and_folds_have_their_shares(kind: SplitKind, seed: int) -> None:
+    folds = lists(split_molecules(scaffolds(), kind=kind, seed=seed))
+    assert sorted(row for fold in folds for row in fold) == list(range(200))
+    assert all(fold == sorted(fold) for fold in folds)
+    assert len(folds[1]) == pytest.approx(20, abs=3)
+    assert len(folds[2]) == pytest.approx(20, abs=3)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_seed_decides_and_nothing_else(kind: SplitKind) -> None:
+    table = scaffolds()
+    first = split_molecules(table, kind=kind, seed=3)
+    np.random.default_rng().random()
+    assert lists(split_molecules(table, kind=kind, seed=3)) == lists(first)
+    assert lists(split_molecules(table.select(["y"]), kind=kind, seed=3)) == lists(first)
+    assert lists(split_molecules(table, kind=kind, seed=4)) != lists(first)
+
+
+@pytest.mark.parametrize(("kind", "theirs"), [("random", "random"), ("scaffold", "scaffold_balanced")])
+def test_folds_are_those_of_chemprop(kind: SplitKind, theirs: str) -> None:
+    from chemprop.data import make_split_indices
+    from rdkit import Chem
+
+    table = scaffolds()
+    molecules = [Chem.MolFromSmiles(text) for text in table.smiles]
+    with warnings.catch_warnings(action="ignore"):
+        folds = make_split_indices(molecules, split=theirs, seed=11)
+    assert lists(split_molecules(table, kind=kind, seed=11)) == [sorted(map(int, fold[0])) for fold in folds]
+
+
+def test_scaffolds_stay_whole() -> None:
+    from rdkit.Chem.Scaffolds.MurckoScaffold import MurckoScaffoldSmiles
+
+    table = scaffolds()
+    found = [
+        {MurckoScaffoldSmiles(smiles=table.smiles[row]) for row in fold}
+        for fold in lists(split_molecules(table, kind="scaffold", seed=0))
+    ]
+    assert all(found)
+    assert sum(map(len, found)) == len(set.union(*found))
+
+
+def test_another_process_splits_alike() -> None:
+    script = "from tests.data.test_splits import splits_as_text; print(splits_as_text())"
+    environment = {"PYTHONHASHSEED": "77", "PYTHONPATH": ":".join(path for path in sys.path if path)}
+    run = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True
+    )
+    assert run.stdout.strip() == splits_as_text()
+
+
+def test_no_test_molecule_of_one_task_is_in_the_train_fold_of_another() -> None:
+    table = scaffolds()
+    split = split_molecules(table, kind="random", seed=0)
+    # The planted mistake: each task's labelled molecules split for themselves.
+    alone = [split_molecules(table.select([task]), kind="random", seed=0) for task in table.tasks]
+    z_train = {table.select(["z"]).smiles[row] for row in alone[1].train}
+    assert z_train & {table.smiles[row] for row in alone[0].test}
+    assert not {*task_rows(table, split, "z", "train")} & {*task_rows(table, split, "y", "test")}
+
+
+def test_rows_of_a_task_are_its_labelled_molecules_of_the_fold() -> None:
+    table = scaffolds()
+    split = split_molecules(table, kind="random", seed=2)
+    for fold in FOLDS:
+        expected = [row for row in split.fold(fold).tolist() if not np.isnan(table.labels[row, 1])]
+        assert task_rows(table, split, "z", fold).tolist() == expected
+
+
+def test_a_focal_task_without_labels_in_a_fold_is_refused() -> None:
+    table = scaffolds()
+    held = split_molecules(table, kind="random", seed=0)
+    labels = np.full(200, np.nan)
+    labels[held.train] = 1.0
+    labels[held.validation] = 2.0
+    lacking = table_of(table.smiles, y=table.labels[:, 0], focal=labels)
+    split_molecules(lacking, kind="random", seed=0)
+    with pytest.raises(InputError, match="'focal' in every fold, got none in test"):
+        split_molecules(lacking, kind="random", seed=0, focal="focal")
+    split_molecules(table, kind="random", seed=0, focal="y")
+
+
+@pytest.mark.parametrize(
+    ("smiles", "kind"),
+    [(chains(5), "random"), (chains(1), "random"), (chains(40), "scaffold"), (rings(40), "scaffold")],
+)
+def test_molecules_that_leave_a_fold_empty_are_refused(smiles: tuple[str, ...], kind: SplitKind) -> None:
+    with pytest.raises(InputError, match="leaves a fold empty"):
+        split_molecules(table_of(smiles, y=range(len(smiles))), kind=kind, seed=0)
+
+
+def test_an_unknown_kind_is_refused() -> None:
+    with pytest.raises(InputError, match="random or scaffold, got 'time'"):
+        split_molecules(scaffolds(20), kind="time", seed=0)  # type: ignore[arg-type]
+
+
+def test_splitting_is_quiet(capfd: pytest.CaptureFixture[str]) -> None:
+    split_molecules(scaffolds(63), kind="scaffold", seed=0)
+    captured = capfd.readouterr()
+    assert captured.out + captured.err == ""
