@@ -1,11 +1,13 @@
-"""SMILES to RDKit molecules."""
+"""SMILES that a table has already checked, to RDKit molecules."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from gradprobe.errors import InputError, missing_extra
+from gradprobe.data.molecules import Unreadable
+from gradprobe.data.molecules import parse_molecules as parse_or_explain
+from gradprobe.errors import InputError
 
 
 def parse_molecules(smiles: Sequence[str]) -> Iterator[Any]:
@@ -15,18 +17,10 @@ def parse_molecules(smiles: Sequence[str]) -> Iterator[Any]:
         InputError: a SMILES cannot be read or has no atoms; tables drop such rows on reading.
         MissingExtraError: RDKit is not installed.
     """
-    try:
-        from rdkit import Chem
-        from rdkit.rdBase import BlockLogs
-    except ImportError as error:
-        raise missing_extra("rdkit", "molecules") from error
-
-    for row, text in enumerate(smiles):
-        with BlockLogs():
-            molecule = Chem.MolFromSmiles(text)
-        if molecule is None or molecule.GetNumAtoms() == 0:
+    for row, molecule in enumerate(parse_or_explain(smiles)):
+        if isinstance(molecule, Unreadable):
             raise InputError(
-                f"smiles: expected a readable molecule in row {row}, got {text!r}; "
+                f"smiles: expected a readable molecule in row {row}, got {smiles[row]!r} ({molecule.reason}); "
                 "read the table with gradprobe.data, which sets such rows aside"
             )
         yield molecule

@@ -133,7 +133,11 @@ def _encoder_options(plan: Plan, encoder: str) -> Any:
 def _combiner(plan: Plan, key: CellKey) -> Combiner:
     if key.combiner == SINGLE_TASK:
         return combiners.get("average")
-    return combiners.get(key.combiner, **plan.config.combiner_options.get(key.combiner, {}))
+    options = plan.config.combiner_options.get(key.combiner, {})
+    if key.combiner == "pcgrad":
+        # Its random orders are part of what the seeds of a study vary.
+        options = {"seed": key.seed, **options}
+    return combiners.get(key.combiner, **options)
 
 
 def _training_options(plan: Plan) -> TrainingOptions:
