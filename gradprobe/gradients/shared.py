@@ -17,8 +17,8 @@ LayerNaming = Literal["module"] | Callable[[str], str]
 class SharedParameters:
     """The measured parameters, by name, and the layer of each.
 
-    `layer_of[i]` is the index in `layers` of parameter i. `excluded` names the layers that were
-    left out as task heads.
+    `layer_of[i]` is the index in `layers` of parameter i. `excluded` names the modules that
+    were left out as task heads.
     """
 
     names: tuple[str, ...]
@@ -75,11 +75,11 @@ def select_parameters(
     chosen = {id(parameter): parameter for parameter in wanted if parameter.requires_grad}
     if not chosen:
         raise InputError("shared: expected at least one trainable parameter, got none")
-    name_layer = _owner if layers == "module" else layers
+    name_layer = owning_module if layers == "module" else layers
     return _assemble([(names[key], parameter, name_layer(names[key])) for key, parameter in chosen.items()])
 
 
-def _owner(parameter_name: str) -> str:
+def owning_module(parameter_name: str) -> str:
     """The module that owns a parameter; a parameter of the model itself is its own layer."""
     return parameter_name.rpartition(".")[0] or parameter_name
 

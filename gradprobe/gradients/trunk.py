@@ -1,4 +1,4 @@
-"""Finding the trunk: what at least two losses reach, minus the heads fused into one layer."""
+"""Finding the trunk: what the losses of at least two tasks reach, minus heads joined or fused."""
 
 from __future__ import annotations
 
@@ -10,17 +10,22 @@ from torch import Tensor, nn
 
 from gradprobe.errors import MeasurementError
 from gradprobe.gradients.jacobian import JacobianCapture, Row
-from gradprobe.gradients.shared import SharedParameters
+from gradprobe.gradients.shared import SharedParameters, owning_module
 
 
 def find_trunk(capture: JacobianCapture, tasks: Sequence[str], model: nn.Module) -> SharedParameters:
     """The shared parameters among those captured; `tasks[i]` is the task behind row i.
 
-    Shared is what the losses of at least two tasks reach. A fused head `Linear(d, m)` is reached by
-    all of them but gives every task output rows of its own, so that its off-diagonal Gramian is zero
-    by construction and would only dilute every cosine: a layer is taken for one when no two tasks
-    have a non-zero gradient in the same row of its weights. Embeddings are exempt, whose rows are
-    inputs, not outputs.
+    Shared is what the losses of at least two tasks reach. Two kinds of heads pass that test and are
+    left out all the same, since they have an off-diagonal Gramian of zero by construction and would
+    only dilute every cosine. The outputs of one head a task are often joined into one tensor, and
+    every loss then reaches every head, with a gradient of zero in all but its own. A fused head
+    `Linear(d, m)` gives every task output rows of its own: a module is taken for one when no two
+    tasks have a non-zero gradient in the same row of its weights. Embeddings are exempt from this
+    last test, whose rows are inputs, not outputs.
+
+    What counts is the module that owns a parameter, however layers are named. A module whose gradient
+    is zero for all tasks is left out too: it may be the head of a task without rows here.
 
     Raises:
         MeasurementError: nothing is shared.
@@ -30,45 +35,45 @@ def find_trunk(capture: JacobianCapture, tasks: Sequence[str], model: nn.Module)
         for task in dict.fromkeys(tasks)
     ]
     candidates = capture.shared
-    reached = [
-        position
-        for position in range(len(candidates.parameters))
-        if sum(row[position] is not None for row in rows) >= 2
-    ]
+    reached: dict[str, list[int]] = {}
+    for position, name in enumerate(candidates.names):
+        if sum(row[position] is not None for row in rows) >= 2:
+            reached.setdefault(owning_module(name), []).append(position)
     embeddings = {
         id(parameter)
         for module in model.modules()
         if isinstance(module, nn.Embedding | nn.EmbeddingBag)
         for parameter in module.parameters(recurse=False)
     }
-    heads = {
-        layer
-        for layer in {candidates.layer_of[position] for position in reached}
-        if _is_fused_head(
-            [p for p in reached if candidates.layer_of[p] == layer], rows, candidates, embeddings
-        )
-    }
-    kept = [position for position in reached if candidates.layer_of[position] not in heads]
+    kept = [
+        position
+        for positions in reached.values()
+        if not _is_head(positions, rows, candidates, embeddings)
+        for position in positions
+    ]
     if not kept:
         raise MeasurementError(
             "shared: expected parameters that the losses of at least two tasks reach, got none; "
             "the tasks share no trunk, or name it with shared="
         )
-    left_out = {candidates.layer_of[p] for p in range(len(candidates.parameters)) if p not in set(kept)}
-    trunk_layers = {candidates.layer_of[p] for p in kept}
-    return candidates.keep(kept, (candidates.layers[k] for k in sorted(left_out - trunk_layers)))
+    trunk = {owning_module(candidates.names[position]) for position in kept}
+    excluded = dict.fromkeys(owning_module(name) for name in candidates.names)
+    return candidates.keep(sorted(kept), (module for module in excluded if module not in trunk))
 
 
-def _is_fused_head(
+def _is_head(
     positions: Sequence[int], rows: Sequence[Row], candidates: SharedParameters, embeddings: set[int]
 ) -> bool:
-    if any(id(candidates.parameters[position]) in embeddings for position in positions):
-        return False
+    """Whether the parameters of a module serve at most one task, or each task with rows of its own."""
     supports = [
         torch.cat([_row_support(row[p], candidates.parameters[p]) for p in positions]) for row in rows
     ]
     active = [support for support in supports if support.any()]
-    return len(active) >= 2 and not any((a & b).any() for a, b in combinations(active, 2))
+    if len(active) < 2:
+        return True
+    if any(id(candidates.parameters[position]) in embeddings for position in positions):
+        return False
+    return not any((a & b).any() for a, b in combinations(active, 2))
 
 
 def _row_support(gradient: Tensor | None, parameter: nn.Parameter) -> Tensor:
