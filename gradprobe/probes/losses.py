@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,17 +62,15 @@ def split_into_folds(
 ) -> list[GroupLoss]:
     """Two groups a task, from one random bipartition of the step's molecules (METHODS §7b).
 
-    A molecule that carries labels of several tasks is in the same fold for all of them. Each task's
-    molecules that no earlier task has placed are dealt out alternately, so that folds are balanced
-    where tasks share no molecules. A task all of whose rows fall into one fold has that group only.
+    A molecule that carries labels of several tasks is in the same fold for all of them. Folds are
+    balanced over the molecules of tasks that share any, so over each task's own where none do. A task
+    all of whose rows fall into one fold has that group only.
 
     Raises:
         InputError: a loss is a scalar, or its rows are not named one for one and once each.
     """
     names = {task: _check_rows(task, loss, rows) for task, loss in losses.items()}
-    folds: dict[Hashable, str] = {}
-    for task in losses:
-        _deal(names[task], folds, generator)
+    folds = _bipartition(names.values(), generator)
     groups = []
     for task, loss in losses.items():
         for fold in ("A", "B"):
@@ -110,10 +108,27 @@ def _check_rows(task: str, loss: Tensor, rows: Rows) -> list[Hashable]:
     return names
 
 
-def _deal(names: Sequence[Hashable], folds: dict[Hashable, str], generator: np.random.Generator) -> None:
-    placed = [folds[name] for name in names if name in folds]
-    new = [name for name in names if name not in folds]
-    surplus = placed.count("A") - placed.count("B")
-    first = "AB"[int(generator.integers(2))] if surplus == 0 else ("B" if surplus > 0 else "A")
-    for position, index in enumerate(generator.permutation(len(new))):
-        folds[new[int(index)]] = first if position % 2 == 0 else ("B" if first == "A" else "A")
+def _bipartition(tasks: Iterable[list[Hashable]], generator: np.random.Generator) -> dict[Hashable, str]:
+    """The fold of each molecule.
+
+    Molecules are dealt out whatever labels they have: making up for one task's surplus with its other
+    molecules would tie the folds to the labels, and inner products across folds would be biased.
+    """
+    folds = {}
+    for pool in _pools(tasks):
+        first = int(generator.integers(2))
+        for position, index in enumerate(generator.permutation(len(pool))):
+            folds[pool[int(index)]] = "AB"[(first + position) % 2]
+    return folds
+
+
+def _pools(tasks: Iterable[list[Hashable]]) -> list[list[Hashable]]:
+    """The distinct molecules of tasks that share any, directly or by way of other tasks."""
+    pools: list[dict[Hashable, None]] = []
+    for names in tasks:
+        pool = dict.fromkeys(names)
+        for other in [other for other in pools if not other.keys().isdisjoint(pool)]:
+            pools.remove(other)
+            pool = other | pool
+        pools.append(pool)
+    return [list(pool) for pool in pools]
