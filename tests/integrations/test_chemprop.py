@@ -164,7 +164,6 @@ def test_heldout_losses_are_those_of_val_loss_on_scaled_targets(tmp_path):
 
 def test_checkpoints_of_a_probed_run_hold_nothing_of_the_probe(tmp_path):
     """A criterion that the caller gave is pickled into every checkpoint, with the hooks it then has."""
-
     callback = GradientProbeCallback(focal="size", losses=CriterionLosses(TASKS))
     trainer, built = fit(
         tmp_path,
