@@ -68,12 +68,14 @@ def _split(table: MoleculeTable, kind: SplitKind, seed: int) -> Split:
     try:
         from astartes import train_val_test_split
         from astartes.utils.exceptions import InvalidConfigurationError
+        from rdkit.rdBase import BlockLogs
     except ImportError as error:
         raise missing_extra("astartes", "molecules") from error
 
     molecules = np.array(table.smiles) if kind == "scaffold" else np.arange(len(table.smiles))
-    with warnings.catch_warnings():
-        # It warns of inexact sizes and of molecules without a ring; both are documented above.
+    with warnings.catch_warnings(), BlockLogs():
+        # It warns of inexact sizes and of molecules without a ring, both documented above, and has RDKit
+        # parse the SMILES again.
         warnings.simplefilter("ignore")
         try:
             *_, train, validation, test = train_val_test_split(
