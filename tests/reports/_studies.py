@@ -86,7 +86,7 @@ def fill(
         add(10 * steps, "train", shared=0.8)
     for step in (-1, 10 * steps):
         for name, value in (
-            ("effective_rank", 20.0 - step / 50 + seed),
+            ("effective_rank", 20.0 - step / 150 + seed),
             ("effective_rank_centred", 25.0 + seed),
             ("representation_rows", 200.0),
             ("representation_width", 64.0),

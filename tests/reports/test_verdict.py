@@ -1,0 +1,127 @@
+import pytest
+
+from gradprobe.reports.averages import NAN, over_seeds
+from gradprobe.reports.evidence import FEWEST_STEPS
+from gradprobe.reports.leverage import Leverage
+from gradprobe.reports.measured import NO_FOCAL
+from gradprobe.reports.paired import paired_difference
+from gradprobe.reports.scores import AUROC, RAE, CombinerScore
+from gradprobe.reports.verdict import Call, decide
+
+AVERAGE = {0: 0.60, 1: 0.62, 2: 0.64}
+LOWER = {0: 0.50, 1: 0.521, 2: 0.539}
+HIGHER = {0: 0.70, 1: 0.721, 2: 0.739}
+SAME = {0: 0.61, 1: 0.62, 2: 0.63}
+
+
+def leverage(name="rcgrad", largest=0.1, *, steps=50, undefined=0, surgery=True, reason=""):
+    return Leverage(name, surgery, largest / 2, largest, steps, undefined, steps + undefined, reason)
+
+
+def score(name, values):
+    return CombinerScore(name, values, over_seeds(list(values.values())), paired_difference(values, AVERAGE))
+
+
+def averaging():
+    return CombinerScore("average", AVERAGE, over_seeds(list(AVERAGE.values())), None)
+
+
+def test_without_leverage_averaging_is_safe_at_the_measured_steps():
+    found = decide([leverage(largest=0.0009)], [averaging(), score("rcgrad", SAME)], RAE)
+    assert found.call is Call.SAFE
+    assert "at the 50 measured minibatch steps" in found.sentence
+    assert found.settle == ()
+
+
+def test_the_threshold_itself_is_still_no_leverage_and_just_above_is():
+    assert decide([leverage(largest=1e-3)], [averaging(), score("rcgrad", SAME)], RAE).call is Call.SAFE
+    above = decide([leverage(largest=1.001e-3)], [averaging(), score("rcgrad", SAME)], RAE)
+    assert above.call is Call.INSUFFICIENT
+
+
+def test_too_few_measured_steps_are_never_safe():
+    found = decide([leverage(largest=0.0, steps=FEWEST_STEPS - 1)], [], None)
+    assert found.call is Call.INSUFFICIENT
+    assert f"Measure at least {FEWEST_STEPS} minibatch steps" in found.settle[0]
+
+
+def test_an_update_without_direction_is_not_safe():
+    found = decide([leverage("mgda", 0.0, undefined=3)], [], None)
+    assert found.call is Call.INSUFFICIENT
+    assert "no direction at 3 measured steps" in found.sentence
+
+
+def test_a_better_score_beyond_its_interval_names_the_combiner():
+    found = decide([leverage()], [averaging(), score("rcgrad", LOWER)], RAE)
+    assert found.call is Call.HELP
+    assert found.helps == ("rcgrad",)
+    assert found.sentence.startswith(
+        "with rcgrad, RAE −0.100 against averaging (95% interval −0.102 to −0.0975"
+    )
+    assert "no reweighted averaging" in found.caution
+
+
+def test_what_is_better_depends_on_the_metric():
+    scores = [averaging(), score("rcgrad", LOWER)]
+    assert decide([leverage()], scores, AUROC).call is Call.SAFE
+    assert decide([leverage()], [averaging(), score("rcgrad", HIGHER)], AUROC).call is Call.HELP
+
+
+def test_worse_combiners_leave_averaging_safe():
+    found = decide([leverage()], [averaging(), score("rcgrad", HIGHER)], RAE)
+    assert found.call is Call.SAFE
+    assert "RAE was worse" in found.sentence
+
+
+def test_an_interval_that_holds_zero_is_insufficient_and_says_how_many_seeds():
+    own = {0: 0.58, 1: 0.62, 2: 0.61}
+    found = decide([leverage()], [averaging(), score("rcgrad", own)], RAE)
+    assert found.call is Call.INSUFFICIENT
+    assert "run about" in found.settle[0]
+
+
+def test_one_seed_is_insufficient():
+    found = decide([leverage()], [averaging(), score("rcgrad", {0: 0.3})], RAE)
+    assert found.call is Call.INSUFFICIENT
+    assert found.settle == ("For rcgrad, run at least 3 seeds.",)
+
+
+def test_no_leverage_and_another_score_contradict_each_other():
+    found = decide([leverage(largest=0.0)], [averaging(), score("rcgrad", LOWER)], RAE)
+    assert found.call is Call.INSUFFICIENT
+    assert "one of the two is chance" in found.sentence
+
+
+def test_only_surgery_is_judged_and_a_control_that_gains_as_well_is_said():
+    leverages = [leverage(), leverage("weighted", 0.3, surgery=False)]
+    scores = [averaging(), score("weighted", LOWER), score("rcgrad", LOWER), score("single_task", LOWER)]
+    found = decide(leverages, scores, RAE)
+    assert [entry.combiner for entry in found.evidence] == ["rcgrad"]
+    assert "reweighted averaging, which does no surgery, did better" in found.caution
+    assert "trained alone did better" in found.caution
+
+
+def test_several_gains_are_named_and_the_comparisons_counted():
+    leverages = [leverage("pcgrad"), leverage("rcgrad"), leverage("gragr", 0.0)]
+    scores = [averaging(), *(score(name, LOWER) for name in ("pcgrad", "rcgrad")), score("gragr", SAME)]
+    found = decide(leverages, scores, RAE)
+    assert found.helps == ("pcgrad", "rcgrad")
+    assert "3 combiners were compared" in found.caution
+
+
+def test_a_bare_trace_judges_every_registered_combiner_and_says_what_it_assumes():
+    leverages = [leverage("pcgrad", 0.0), leverage("rcgrad", 0.0)]
+    found = decide(leverages, [], None, assuming="it rests on something")
+    assert (found.call, found.caution) == (Call.SAFE, "it rests on something")
+
+
+def test_without_a_focal_task_the_advice_is_to_name_it():
+    unknown = Leverage("rcgrad", True, NAN, NAN, 0, 0, 0, NO_FOCAL)
+    found = decide([unknown], [], None)
+    assert found.call is Call.INSUFFICIENT
+    assert "focal" in found.settle[0]
+
+
+@pytest.mark.parametrize("scores", [[], [averaging()]])
+def test_nothing_to_judge_is_insufficient(scores):
+    assert decide([], scores, RAE).call is Call.INSUFFICIENT
