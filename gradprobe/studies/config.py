@@ -64,9 +64,16 @@ class StudyConfig(BaseModel):
 
     @model_validator(mode="after")
     def _usable_options(self) -> StudyConfig:
-        for name in self.encoders:
-            ENCODERS[name].options(**self.encoder_options.get(name, {}))
-        for name in self.combiners:
+        for name, options in self.encoder_options.items():
+            _known("encoder_options", (name,), tuple(ENCODERS))
+            try:
+                ENCODERS[name].options(**options)
+            except ValidationError as error:
+                raise ValueError(
+                    f"encoder_options.{name}.{_sentence(error, ENCODERS[name].options)}"
+                ) from error
+        for name in (*self.combiners, *self.combiner_options):
+            _known("combiner_options", (name,), combiners.names())
             combiners.get(name, **self.combiner_options.get(name, {}))
         if self.focal in self.aux:
             raise ValueError(f"aux: expected auxiliaries only, got the focal task {self.focal!r} among them")
@@ -82,7 +89,7 @@ def make_config(**values: Any) -> StudyConfig:
     try:
         return StudyConfig(**values)
     except ValidationError as error:
-        raise InputError(_sentence(error)) from error
+        raise InputError(_sentence(error, StudyConfig)) from error
 
 
 def read_config(path: str | Path) -> dict[str, Any]:
@@ -112,7 +119,7 @@ def _known(argument: str, names: tuple[str, ...], known: tuple[str, ...]) -> tup
     return names
 
 
-def _sentence(error: ValidationError) -> str:
+def _sentence(error: ValidationError, model: type[BaseModel]) -> str:
     """The first complaint of pydantic, as our errors read."""
     first = error.errors(include_url=False)[0]
     message = first["msg"].removeprefix("Value error, ")
@@ -120,6 +127,6 @@ def _sentence(error: ValidationError) -> str:
         return message
     place = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        known = ", ".join(StudyConfig.model_fields)
+        known = ", ".join(model.model_fields)
         return f"{place}: expected one of the options {known}, got an unknown one"
     return f"{place}: {message[0].lower()}{message[1:]}, got {first['input']!r}"

@@ -1,0 +1,59 @@
+from pathlib import Path
+
+import pytest
+
+from gradprobe.errors import InputError
+from gradprobe.studies import demo_config, make_config, read_config
+
+
+def test_the_demo_asks_for_the_embedded_data() -> None:
+    config = demo_config()
+    assert (config.table, config.focal) == ("physchem", "flash_point")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"encoders": ("mpl",)}, ["encoders", "mlp, dmpnn, gine", "'mpl'", "did you mean mlp"]),
+        ({"encoders": ()}, ["encoders", "at least one", "none"]),
+        ({"combiners": ("pcgard",)}, ["combiners", "'pcgard'", "did you mean pcgrad"]),
+        ({"seeds": 0}, ["seeds", "greater than or equal to 1", "0"]),
+        ({"learning_rate": -1.0}, ["learning_rate", "-1.0"]),
+        ({"split": "by date"}, ["split", "'random' or 'scaffold'", "'by date'"]),
+        ({"epoch": 3}, ["epoch", "epochs", "unknown"]),
+        ({"aux": ("y",)}, ["aux", "focal", "'y'"]),
+        ({"encoder_options": {"mlp": {"widht": 3}}}, ["encoder_options.mlp.widht", "unknown"]),
+        ({"encoder_options": {"gnn": {}}}, ["encoder_options", "'gnn'"]),
+        ({"combiner_options": {"cagrad": {"c": -1}}}, ["c", "at least 0", "-1"]),
+        ({"combiner_options": {"cagrad": {"k": 1}}}, ["cagrad", "c, rescale", "k"]),
+    ],
+)
+def test_a_wrong_option_is_named_with_what_was_expected(changes: dict[str, object], words: list[str]) -> None:
+    with pytest.raises(InputError) as error:
+        make_config(**({"table": "t.csv", "focal": "y"} | changes))
+    assert all(word in str(error.value) for word in words), str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_focal_task_is_named() -> None:
+    with pytest.raises(InputError, match="focal"):
+        make_config(table="t.csv")
+
+
+def test_repeated_names_count_once() -> None:
+    assert make_config(table="t.csv", focal="y", encoders=["mlp", "mlp"]).encoders == ("mlp",)
+
+
+def test_a_toml_file_holds_the_same_options(tmp_path: Path) -> None:
+    file = tmp_path / "study.toml"
+    file.write_text('table = "t.csv"\nfocal = "y"\nseeds = 5\n[encoder_options.mlp]\nwidth = 7\n')
+    config = make_config(**read_config(file))
+    assert (config.seeds, config.encoder_options) == (5, {"mlp": {"width": 7}})
+
+
+def test_a_file_that_is_no_toml_is_named(tmp_path: Path) -> None:
+    (tmp_path / "study.toml").write_text("seeds: 3")
+    with pytest.raises(InputError, match=r"config: expected TOML, got .*study.toml"):
+        read_config(tmp_path / "study.toml")
+    with pytest.raises(InputError, match="config: expected a TOML file that can be read"):
+        read_config(tmp_path / "absent.toml")

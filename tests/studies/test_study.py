@@ -1,0 +1,183 @@
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from gradprobe.errors import InputError, TrainingError
+from gradprobe.reports.manifest import CellKey, CellMetrics, read_record
+from gradprobe.studies import Plan, cell, make_config, plan_study, run_study
+from gradprobe.studies.collect import COLUMNS
+from gradprobe.trace import Trace
+
+from ._tables import small_config, write_table
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    return write_table(tmp_path / "table.csv")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Plan:
+    """A study that ran through, one cell at a time."""
+    folder = tmp_path_factory.mktemp("study")
+    plan = plan_study(
+        small_config(write_table(folder / "table.csv"), single_task=True), folder / "out", command=["x"]
+    )
+    run_study(plan, jobs=1)
+    return plan
+
+
+def results(plan: Plan) -> list[dict[str, str]]:
+    with plan.folder.results.open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_cell_and_task_has_one_test_row(finished: Plan) -> None:
+    rows = results(finished)
+    assert tuple(rows[0]) == COLUMNS
+    cells = {row["cell"] for row in rows}
+    assert cells == {f"mlp-{c}-seed{s}" for c in ("average", "pcgrad", "single_task") for s in (0, 1)}
+    for name in cells:
+        tasks = [row["task"] for row in rows if row["cell"] == name]
+        assert sorted(tasks) == (["boiling"] if "single_task" in name else ["boiling", "long", "polar"])
+    assert {row["split"] for row in rows} == {"test"}
+
+
+def test_a_regression_has_rae_and_a_classification_has_auroc(finished: Plan) -> None:
+    for row in results(finished):
+        assert bool(row["rae"]) == (row["task"] != "long")
+        assert bool(row["auroc"]) == (row["task"] == "long")
+
+
+def test_cells_of_one_seed_share_their_test_molecules_and_first_losses(finished: Plan) -> None:
+    """Paired differences between combiners need the same split, the same start, the same batches."""
+    traces = [
+        Trace.load(finished.folder.trace(CellKey(encoder="mlp", combiner=name, seed=1)))
+        for name in ("average", "pcgrad")
+    ]
+    first = [next(record for record in trace.gramians if record.split == "minibatch") for trace in traces]
+    assert (first[0].gramian.values == first[1].gramian.values).all()
+
+
+def test_random_start_training_and_end_are_all_measured(finished: Plan) -> None:
+    trace = Trace.load(finished.folder.trace(CellKey(encoder="mlp", combiner="average", seed=0)))
+    seen = {(record.split, record.epoch) for record in trace.gramians}
+    assert {("heldout", -1), ("train", -1), ("heldout", 1), ("train", 1), ("minibatch", 0)} <= seen
+    steps = [record.step for record in trace.gramians if record.split == "minibatch"]
+    assert steps == list(range(0, steps[-1] + 1, 2))
+    assert trace.header.batches.startswith("balanced")
+
+
+def test_results_do_not_depend_on_how_many_cells_run_side_by_side(finished: Plan, tmp_path: Path) -> None:
+    plan = plan_study(finished.config, tmp_path / "out", command=["x"])
+    run_study(plan, jobs=2)
+    assert plan.folder.results.read_bytes() == finished.folder.results.read_bytes()
+
+
+def test_a_killed_study_goes_on_and_ends_in_the_same_results(finished: Plan, tmp_path: Path) -> None:
+    config = tmp_path / "study.toml"
+    options = finished.config
+    config.write_text(
+        f'table = "{options.table}"\nfocal = "boiling"\nencoders = ["mlp"]\n'
+        'combiners = ["average", "pcgrad"]\n'
+        "single_task = true\nseeds = 2\nepochs = 2\nbatch_size = 16\nprobe_every = 2\n"
+        "[encoder_options.mlp]\nwidth = 8\ndepth = 1\n"
+    )
+    out = tmp_path / "out"
+    command = [
+        sys.executable,
+        "-m",
+        "gradprobe",
+        "compare",
+        "--config",
+        str(config),
+        "--out",
+        str(out),
+        "--jobs",
+        "1",
+    ]
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    deadline = time.monotonic() + 60
+    while not list(out.glob("cells/*/metrics.json")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    done = set(out.glob("cells/*/metrics.json"))
+    assert 1 <= len(done) < 6, "the kill should have come in the middle"
+    stamps = {path: path.stat().st_mtime_ns for path in done}
+    run_study(plan_study(options, out, command=["x"]), jobs=1)
+    assert (out / "results.csv").read_bytes() == finished.folder.results.read_bytes()
+    assert all(path.stat().st_mtime_ns == stamp for path, stamp in stamps.items()), "finished cells ran again"
+
+
+def test_a_failed_cell_keeps_its_reason_and_the_others_go_on(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = plan_study(small_config(table, seeds=1), tmp_path / "out")
+    run = cell._run
+
+    def fail_once(plan: Plan, key: CellKey) -> CellMetrics:
+        if key.combiner == "average":
+            raise TrainingError("the loss of 'boiling' is NaN at epoch 1, step 7")
+        return run(plan, key)
+
+    monkeypatch.setattr(cell, "_run", fail_once)
+    outcome = run_study(plan, jobs=1)
+    assert [(failure.key.combiner, failure.error) for failure in outcome.failures] == [
+        ("average", "the loss of 'boiling' is NaN at epoch 1, step 7")
+    ]
+    assert outcome.finished == 1
+    assert {row["combiner"] for row in results(plan)} == {"pcgrad"}
+    monkeypatch.undo()
+    again = run_study(plan, jobs=1)
+    assert (again.finished, again.failures) == (2, ())
+
+
+def test_a_diverging_run_fails_with_its_task_and_step(table: Path, tmp_path: Path) -> None:
+    plan = plan_study(
+        small_config(table, seeds=1, combiners=("average",), learning_rate=1e30), tmp_path / "out"
+    )
+    failure = run_study(plan, jobs=1).failures[0]
+    assert "step" in failure.error
+    assert "expected finite" in failure.error
+
+
+def test_the_folder_of_another_study_is_refused_and_left_alone(finished: Plan) -> None:
+    other = make_config(**(finished.config.model_dump() | {"epochs": 9}))
+    before = finished.folder.manifest.read_bytes()
+    with pytest.raises(InputError, match=r"out: .* differs in epochs; name another folder"):
+        plan_study(other, finished.folder.path)
+    assert finished.folder.manifest.read_bytes() == before
+
+
+def test_changed_data_make_another_study(table: Path, tmp_path: Path) -> None:
+    config = small_config(table)
+    plan_study(config, tmp_path / "out")
+    table.write_text(table.read_text().replace("CCO,", "CCCCCCCCCCCCCCO,"))
+    with pytest.raises(InputError, match="differs in the data"):
+        plan_study(config, tmp_path / "out")
+
+
+def test_unreadable_molecules_are_listed_and_the_study_goes_on(table: Path, tmp_path: Path) -> None:
+    table.write_text(table.read_text() + "not a molecule,1.0,2.0,0.0\n")
+    plan = plan_study(small_config(table), tmp_path / "out")
+    assert plan.manifest.skipped == 1
+    assert "not a molecule" in (plan.folder.path / "skipped.csv").read_text()
+
+
+def test_metrics_tell_what_was_trained(finished: Plan) -> None:
+    key = CellKey(encoder="mlp", combiner="average", seed=0)
+    metrics = read_record(finished.folder.cell(key) / "metrics.json", CellMetrics)
+    assert metrics is not None
+    assert metrics.trunk_parameters == 2048 * 8 + 8
+    assert [row.epoch for row in metrics.history] == [0, 1]
+    assert metrics.steps == metrics.history[-1].step + 1
+    assert metrics.notes["features"] == "morgan"

@@ -1,0 +1,146 @@
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from gradprobe.cli import main
+
+from .studies._tables import write_table
+
+SMALL = ["--encoders", "mlp", "--combiners", "average", "--seeds", "1", "--epochs", "1", "--jobs", "1"]
+
+
+def call(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
+    """The exit code of a command line."""
+    monkeypatch.setattr(sys, "argv", ["gradprobe", *map(str, arguments)])
+    with pytest.raises(SystemExit) as leaving:
+        main()
+    code = leaving.value.code
+    return code if isinstance(code, int) else 0
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    return write_table(tmp_path / "table.csv")
+
+
+def test_help_needs_less_than_a_second_and_nothing_heavy() -> None:
+    script = (
+        "import sys, gradprobe.cli; heavy = ('torch', 'pandas', 'matplotlib', 'rdkit', 'pyarrow'); "
+        "print([name for name in heavy if name in sys.modules])"
+    )
+    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert loaded.stdout.strip() == "[]"
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    answer = subprocess.run(
+        [sys.executable, "-m", "gradprobe", "--help"], capture_output=True, text=True, check=True
+    )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert "compare" in answer.stdout
+    # Processor time, so that a busy machine does not fail the test.
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1.0
+
+
+def test_compare_report_and_show_work_on_a_table(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert call(monkeypatch, "compare", table, "--focal", "boiling", "--out", out, *SMALL) == 0
+    assert "boiling" in capsys.readouterr().out
+    assert (out / "report.html").stat().st_size > 1000
+    assert list((out / "figures").glob("*.png"))
+    assert call(monkeypatch, "report", out, "--out", tmp_path / "other.html") == 0
+    assert (tmp_path / "other.html").exists()
+    assert (
+        call(
+            monkeypatch, "report", out / "cells" / "mlp-average-seed0" / "trace", "--out", tmp_path / "t.html"
+        )
+        == 0
+    )
+    capsys.readouterr()
+    assert call(monkeypatch, "show", out) == 0
+    assert "boiling" in capsys.readouterr().out
+
+
+def spoil(table: Path, column: str, value: object, rows: slice = slice(None)) -> None:
+    frame = pd.read_csv(table).astype(object)
+    frame.loc[frame.index[rows], column] = value
+    frame.to_csv(table, index=False)
+
+
+@pytest.mark.parametrize(
+    ("damage", "options", "words"),
+    [
+        (lambda t: t.unlink(), [], ["table.csv"]),
+        (lambda t: None, ["--smiles", "SMILES"], ["SMILES", "smiles"]),
+        (lambda t: None, ["--aux", "polarity"], ["polarity"]),
+        (lambda t: None, ["--focal", "boling"], ["focal", "boling", "boiling"]),
+        (lambda t: spoil(t, "smiles", "???"), [], ["smiles"]),
+        (lambda t: spoil(t, "polar", None, slice(15, None)), [], ["20", "polar"]),
+        (lambda t: spoil(t, "polar", 3.0), [], ["polar", "3"]),
+        (lambda t: spoil(t, "boiling", "hot", slice(4, 5)), [], ["boiling", "hot"]),
+        (lambda t: pd.read_csv(t)[["smiles", "boiling"]].to_csv(t, index=False), [], ["two", "boiling"]),
+        (lambda t: None, ["--encoders", "mlp,gnn"], ["gnn", "mlp, dmpnn, gine"]),
+        (lambda t: None, ["--combiners", "magic"], ["magic", "pcgrad"]),
+        (lambda t: None, ["--log10", "polar"], ["polar", "log10"]),
+    ],
+)
+def test_bad_input_is_one_sentence_and_exit_code_2(
+    damage: object,
+    options: list[str],
+    words: list[str],
+    table: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    damage(table)  # type: ignore[operator]
+    arguments = ["compare", table, "--focal", "boiling", "--out", tmp_path / "out", *SMALL, *options]
+    assert call(monkeypatch, *arguments) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("gradprobe: ")
+    assert said.count("\n") == 1
+    assert all(word in said for word in words), said
+    assert not (tmp_path / "out" / "cells").exists()
+
+
+def test_an_unknown_folder_is_no_study(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for command in ("report", "show"):
+        assert call(monkeypatch, command, tmp_path / "nothing") == 2
+        assert "nothing" in capsys.readouterr().err
+
+
+def test_data_commands_join_describe_and_list(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.csv").write_text("Drug,Y\nCCO,1.0\nOCC,3.0\nC,5.0\n")
+    (tmp_path / "b.csv").write_text("Drug,Y\nC(C)O,7.0\nbad molecule,1.0\n")
+    joined = tmp_path / "joined.csv"
+    join = [
+        "data",
+        "join",
+        tmp_path / "a.csv",
+        tmp_path / "b.csv",
+        "--smiles",
+        "Drug",
+        "--value",
+        "Y",
+        "--out",
+        joined,
+    ]
+    assert call(monkeypatch, *join) == 0
+    frame = pd.read_csv(joined).set_index("smiles")
+    assert frame.loc["CCO", "a"] == 2.0
+    assert frame.loc["CCO", "b"] == 7.0
+    assert pd.isna(frame.loc["C", "b"])
+    assert "bad molecule" in (tmp_path / "skipped.csv").read_text()
+    capsys.readouterr()
+    assert call(monkeypatch, "data", "describe", joined) == 0
+    assert "regression" in capsys.readouterr().out
+    assert call(monkeypatch, "data", "list") == 0
+    assert "physchem" in capsys.readouterr().out
