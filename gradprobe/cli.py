@@ -71,6 +71,9 @@ def compare(  # noqa: PLR0913 - a command has as many options as a study
     probe_every: Annotated[
         int | None, typer.Option(help="Steps from one minibatch measurement to the next.")
     ] = None,
+    probe_rows: Annotated[
+        int | None, typer.Option(help="Measure whole folds on at most this many rows a task.")
+    ] = None,
     jobs: Annotated[int, typer.Option(help="Cells that run side by side; results do not depend on it.")] = 0,
     config: Annotated[Path | None, typer.Option(help="A TOML file with any of these options.")] = None,
     out: Out = None,
@@ -94,6 +97,7 @@ def compare(  # noqa: PLR0913 - a command has as many options as a study
         "batching": batching,
         "split": split,
         "probe_every": probe_every,
+        "probe_rows": probe_rows,
     }
     options |= {name: value for name, value in given.items() if value not in (None, [])}
     _run(make_config(**options), out or Path("runs") / "compare", jobs)

@@ -20,7 +20,8 @@ def parse_molecules(smiles: Sequence[str]) -> Iterator[Any]:
     for row, molecule in enumerate(parse_or_explain(smiles)):
         if isinstance(molecule, Unreadable):
             raise InputError(
-                f"smiles: expected a readable molecule in row {row}, got {smiles[row]!r} ({molecule.reason}); "
+                f"smiles: expected a readable molecule in row {row}, got {smiles[row]!r} "
+                f"({molecule.reason}); "
                 "read the table with gradprobe.data, which sets such rows aside"
             )
         yield molecule

@@ -116,6 +116,7 @@ def _observer(plan: Plan, key: CellKey, model: MultiTaskModel, data: TrainingDat
         probe_every=config.probe_every,
         heldout_every=config.heldout_every,
         seed=key.seed,
+        rows=config.probe_rows,
         batches=f"{batches.description}; {config.batch_size} a step",
         out=plan.folder.trace(key),
     )

@@ -20,7 +20,8 @@ class StudyConfig(BaseModel):
     """The options of `gradprobe compare`; a TOML file may hold the same names.
 
     `table` is a CSV or Parquet file, or the name of an embedded data set. Without `aux`, every other
-    numeric column is an auxiliary. `encoder_options` and `combiner_options` hold options by name,
+    numeric column is an auxiliary. `probe_rows` caps the molecules of each task with which a whole fold
+    is measured (None: all of them). `encoder_options` and `combiner_options` hold options by name,
     such as `{"mlp": {"width": 256}}`.
     """
 
@@ -44,6 +45,7 @@ class StudyConfig(BaseModel):
     patience: Count = 10
     probe_every: Count = 10
     heldout_every: Count = 5
+    probe_rows: Count | None = None
     encoder_options: dict[str, dict[str, Any]] = {}
     combiner_options: dict[str, dict[str, Any]] = {}
 

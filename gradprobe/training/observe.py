@@ -31,7 +31,8 @@ class ProbeObserver:
     The minibatch every `probe_every` steps, on the very losses of the step; the validation fold
     (split `heldout`) before training, every `heldout_every` epochs and at the end; the train fold
     before training and at the end. Folds are measured in eval mode, with the effective rank of the
-    representation of up to 512 of their molecules, evenly spaced. Steps and folds on which fewer than
+    representation of up to 512 of their molecules, evenly spaced; `rows` caps the molecules of each
+    task with which a fold is measured, also evenly spaced. Steps and folds on which fewer than
     two tasks have labels are left out: a conflict needs two.
     """
 
@@ -43,12 +44,14 @@ class ProbeObserver:
         probe_every: int,
         heldout_every: int,
         seed: int,
+        rows: int | None = None,
         batches: str = "",
         out: str | Path | None = None,
     ) -> None:
         self._data = data
         self._losses = TaskLosses(data)
         self._heldout_every = heldout_every
+        self._rows = rows
         self._gradients = GradientProbe(
             model,
             focal=data.focal,
@@ -83,7 +86,9 @@ class ProbeObserver:
 
     def _measure(self, split: Literal["train", "heldout"], epoch: int, step: int) -> None:
         rows = {
-            task: molecules for task, molecules in self._data.rows[_FOLDS[split]].items() if len(molecules)
+            task: _evenly_spaced(molecules, self._rows or len(molecules))
+            for task, molecules in self._data.rows[_FOLDS[split]].items()
+            if len(molecules)
         }
         if len(rows) < 2:
             return
