@@ -8,6 +8,7 @@ from torch import Tensor
 from gradprobe.geometry import Group
 from gradprobe.gradients.jacobian import JacobianCapture
 from gradprobe.gradients.loop import differentiate
+from gradprobe.gradients.reentrant import refuse_reentrant_checkpoints
 from gradprobe.gradients.shared import SharedParameters
 
 
@@ -30,6 +31,7 @@ class JacobianSum:
         Raises:
             MeasurementError: the loss cannot be differentiated.
         """
+        refuse_reentrant_checkpoints([loss_sum])
         gradients = differentiate(loss_sum, self._shared.parameters)
         sums = self._sums.setdefault(group, [None] * len(gradients))
         for position, gradient in enumerate(gradients):

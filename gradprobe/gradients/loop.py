@@ -9,15 +9,11 @@ from torch import Tensor, nn
 
 from gradprobe.errors import MeasurementError
 from gradprobe.gradients.jacobian import JacobianCapture
+from gradprobe.gradients.reentrant import refuse_reentrant_checkpoints
 from gradprobe.gradients.shared import SharedParameters
 
 # What PyTorch says when a graph cannot be walked once per task, and what to do about it.
 _REMEDIES = (
-    (
-        "use_reentrant",
-        "reentrant activation checkpointing cannot be differentiated task by task; "
-        "call torch.utils.checkpoint.checkpoint with use_reentrant=False",
-    ),
     (
         "donated",
         "torch.compile gave the graph's buffers away after one backward pass; "
@@ -41,6 +37,7 @@ class LoopEngine:
         Raises:
             MeasurementError: a loss has no graph, or its graph cannot be walked more than once.
         """
+        refuse_reentrant_checkpoints(losses)
         return JacobianCapture([differentiate(loss, shared.parameters) for loss in losses], shared)
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from gradprobe.gradients.jacobian import JacobianCapture
 from gradprobe.gradients.loop import LoopEngine, differentiate
+from gradprobe.gradients.reentrant import refuse_reentrant_checkpoints
 from gradprobe.gradients.rowwise.capture import RowwiseCapture
 from gradprobe.gradients.rowwise.graph import AutogradGraph, UnreadableNodeError
 from gradprobe.gradients.rowwise.memory import StructureMemory
@@ -58,6 +59,7 @@ class RowwiseEngine:
         Raises:
             MeasurementError: as the loop engine does.
         """
+        refuse_reentrant_checkpoints(losses)
         try:
             return self._capture(losses, shared)
         except (UnreadableNodeError, MixedRowsError) as reason:
