@@ -105,4 +105,10 @@ class RepresentationProbe:
                 f"layer: expected outputs [rows, width] from {self._name!r}, got {sorted(map(str, shapes))}; "
                 "choose the layer whose output is the representation of a row"
             )
-        return torch.cat(rows)[: self._max_rows].double().cpu().numpy()
+        matrix = torch.cat(rows)[: self._max_rows]
+        if not bool(matrix.isfinite().all()):
+            raise MeasurementError(
+                f"layer: expected finite outputs from {self._name!r}, got NaN or infinity; "
+                "look for divergence, or for such values among the inputs"
+            )
+        return matrix.double().cpu().numpy()
