@@ -43,7 +43,11 @@ def split_gradients(
     """As `task_gradients`, in eval mode, for losses of a whole split in one big batch."""
 
     def evaluated(own: nn.Module, _: Any) -> Mapping[str, Tensor]:
-        return rows(own.eval())
+        own.eval()
+        if hasattr(own, "message_passing"):
+            # What chemprop itself does before it validates: losses live on the scaled targets.
+            own.predictor.output_transform.train()
+        return rows(own)
 
     return task_gradients(model, evaluated, None, seed=0)
 
