@@ -130,7 +130,7 @@ def _conflict(summary: Summary) -> Section:
         title="Conflict",
         look_for="Look for the negative fraction and mass, not the mean cosine: projections and gates act on "
         "negative pairs only.",
-        tables=(tables.by_split(summary, names, "Conflict by split"),),
+        tables=(tables.by_split(summary, names, "Conflict by split", folded=False),),
         plate="conflict",
         caption="Fraction: share of auxiliaries whose cosine with the focal task is negative. Mass: mean of "
         f"max(0, −cosine) with the focal task. Energy: the same over all pairs. {_BAND}",

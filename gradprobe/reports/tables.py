@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 
 from gradprobe.reports.gradients import Detail
 from gradprobe.reports.leverage import AVERAGE, THRESHOLD
-from gradprobe.reports.ranks import Rank
 from gradprobe.reports.scores import CombinerScore, Metric
 from gradprobe.reports.summary import EncoderSummary, Summary
 from gradprobe.reports.table import Table, estimate_cell, mean_cell, start_and_end_cells
@@ -24,59 +23,49 @@ _MEANS = "Means over the steps after the first update, then over seeds; second l
 
 
 def encoders(summary: Summary) -> Table:
-    """Encoders side by side, or the one run of a bare trace."""
+    """Encoders side by side, one a column, or the one run of a bare trace."""
     metric = summary.metric
-    rows = tuple(
-        (
-            encoder.name,
-            *_cosine_cells(encoder),
-            *_rank_cells(encoder.rank),
-            mean_cell(encoder.gradients.splits.get("minibatch"), "overlap"),
-            number(encoder.chance) if encoder.parameters else ABSENT,
-            *((_average_score(encoder),) if metric is not None else ()),
-        )
-        for encoder in summary.encoders
-    )
-    columns = (
-        "encoder" if summary.of_study else "run",
+    names = (
         "cosine, minibatch",
-        "held-out, start",
-        "held-out, end",
-        "train, start",
-        "train, end",
+        "cosine, held-out, at the start",
+        "cosine, held-out, at the end",
+        "cosine, train, at the start",
+        "cosine, train, at the end",
         "effective rank",
-        "centred rank",
-        "overlap",
+        "effective rank, centred",
+        "gradient overlap",
         "overlap by chance",
-        *((f"{metric.name}, averaging",) if metric is not None else ()),
+        *((f"{metric.name} with averaging",) if metric is not None else ()),
     )
+    by_encoder = [_encoder_cells(encoder) for encoder in summary.encoders]
     return Table(
-        "Cosines, rank, overlap" + (", score" if metric else ""), columns, rows, _encoders_note(summary)
+        title="Focal–auxiliary cosines, effective rank, overlap"
+        + (" and score" if metric is not None else ""),
+        columns=("", *(encoder.name for encoder in summary.encoders)),
+        rows=tuple((name, *cells) for name, *cells in zip(names, *by_encoder, strict=False)),
+        note=_encoders_note(summary),
     )
 
 
-def _cosine_cells(encoder: EncoderSummary) -> tuple[str, ...]:
-    splits = encoder.gradients.splits
+def _encoder_cells(encoder: EncoderSummary) -> tuple[str, ...]:
+    splits, rank = encoder.gradients.splits, encoder.rank
+    average = next((score for score in encoder.scores if score.combiner == AVERAGE), None)
     return (
         mean_cell(splits.get("minibatch"), "cosine"),
         *start_and_end_cells(splits.get("heldout"), "cosine"),
         *start_and_end_cells(splits.get("train"), "cosine"),
+        estimate_cell(rank.raw if rank is not None else None),
+        estimate_cell(rank.centred if rank is not None else None),
+        mean_cell(splits.get("minibatch"), "overlap"),
+        number(encoder.chance) if encoder.parameters else ABSENT,
+        estimate_cell(average.estimate if average is not None and average.values else None),
     )
-
-
-def _rank_cells(rank: Rank | None) -> tuple[str, str]:
-    return (ABSENT, ABSENT) if rank is None else (estimate_cell(rank.raw), estimate_cell(rank.centred))
-
-
-def _average_score(encoder: EncoderSummary) -> str:
-    found = next((score for score in encoder.scores if score.combiner == AVERAGE), None)
-    return estimate_cell(found.estimate) if found is not None and found.values else ABSENT
 
 
 def _encoders_note(summary: Summary) -> str:
     parts = [
-        "Cosines are focal–auxiliary, means over auxiliaries; minibatch: mean over the steps after the first "
-        "update; start: before it; end: the last measurement. Second line: lowest to highest seed."
+        "Cosines and overlap on minibatches are means over the steps after the first update; the start is "
+        "before it, the end the last measurement. Second line: lowest to highest seed."
     ]
     for encoder in summary.encoders:
         if encoder.combiner and encoder.combiner != AVERAGE:
@@ -91,7 +80,7 @@ def _encoders_note(summary: Summary) -> str:
     return " ".join(parts)
 
 
-def by_split(summary: Summary, names: Sequence[str], title: str) -> Table:
+def by_split(summary: Summary, names: Sequence[str], title: str, *, folded: bool = True) -> Table:
     """The quantities `names` on every measured split of every encoder, averaged over steps."""
     rows = tuple(
         (encoder.name, SPLIT_NAMES[split], *(mean_cell(found, name) for name in names), str(found.steps))
@@ -99,7 +88,7 @@ def by_split(summary: Summary, names: Sequence[str], title: str) -> Table:
         for split, found in encoder.gradients.splits.items()
     )
     columns = ("encoder", "split", *(QUANTITY_NAMES[name] for name in names), "measurements")
-    return Table(title, columns, rows, _MEANS, names=2)
+    return Table(title, columns, rows, _MEANS, names=2, folded=folded)
 
 
 def auxiliaries(summary: Summary) -> Table:
@@ -191,7 +180,7 @@ def leverages(summary: Summary) -> Table:
     note = (
         "1 − cos(update, averaging's update) at the measured minibatch steps of the runs with averaging. At "
         f"most {THRESHOLD:g} at every step: the combiner cannot have mattered there. Directions are "
-        "compared, not step lengths. A combiner that visits tasks in random order draws them from a fixed seed."
+        "compared, not step lengths. A combiner that visits tasks in random order draws from a fixed seed."
     )
     return Table("Leverage", columns, rows, note, names=2)
 

@@ -32,6 +32,8 @@ def draw(summary: Summary) -> Figure | None:
             label=label(name),
         )
     axes.axvline(1.0, color=colours.FAINT, linewidth=0.9)
+    known = np.concatenate([values[~np.isnan(values)] for values in ratios.values()])
+    axes.set_xlim(min(float(known.min()) / 1.2, 0.5), max(float(known.max()) * 1.2, 2.0))
     log_scale(axes.xaxis)
     axes.set_yticks(range(len(order)), [label(summary.auxiliaries[row]) for row in order])
     axes.set_ylim(len(order) - 0.5, -0.5)
