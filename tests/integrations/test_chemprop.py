@@ -4,7 +4,7 @@ import torch
 
 from gradprobe.errors import InputError
 from tests.encoders._molecules import SMILES
-from tests.integrations.test_lightning import assert_same, make_trainer, state_of
+from tests.integrations._trainers import THIRD_PARTY_WARNINGS, assert_same, make_trainer, state_of
 
 pytest.importorskip("chemprop", reason="chemprop is not installed")
 from chemprop import data, models, nn
@@ -14,12 +14,7 @@ from gradprobe.integrations.lightning import GradientProbeCallback
 from gradprobe.integrations.loggers import scalars
 from gradprobe.trace import Trace
 
-pytestmark = [
-    # Lightning asks PyTorch about pytrees in a way that PyTorch 2.13 calls deprecated.
-    pytest.mark.filterwarnings("ignore:`isinstance\\(treespec, LeafSpec\\)` is deprecated:FutureWarning"),
-    # A toy data set needs no worker processes.
-    pytest.mark.filterwarnings("ignore:The '.*_dataloader' does not have many workers"),
-]
+pytestmark = THIRD_PARTY_WARNINGS
 TASKS = ("heavy atoms", "size", "oxygens")
 
 

@@ -1,6 +1,6 @@
 import copy
 import csv
-import random
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -10,16 +10,12 @@ from torch import nn
 import gradprobe
 from gradprobe.errors import InputError, MeasurementError
 from gradprobe.trace import Trace
+from tests.integrations._trainers import THIRD_PARTY_WARNINGS, assert_same, make_trainer, state_of
 
 pl = pytest.importorskip("lightning.pytorch", reason="lightning is not installed")
 from gradprobe.integrations.lightning import GradientProbeCallback  # noqa: E402
 
-pytestmark = [
-    # Lightning asks PyTorch about pytrees in a way that PyTorch 2.13 calls deprecated.
-    pytest.mark.filterwarnings("ignore:`isinstance\\(treespec, LeafSpec\\)` is deprecated:FutureWarning"),
-    # A toy data set needs no worker processes.
-    pytest.mark.filterwarnings("ignore:The '.*_dataloader' does not have many workers"),
-]
+pytestmark = THIRD_PARTY_WARNINGS
 TASKS = ("a", "b", "c")
 
 
@@ -66,58 +62,12 @@ def loader(rows=20, seed=0, shuffle=False, **options):
     return torch.utils.data.DataLoader(data(rows, seed, **options), batch_size=5, shuffle=shuffle)
 
 
-def make_trainer(tmp_path, callback=None, package=pl, **options):
-    defaults = {
-        "max_epochs": 2,
-        "accelerator": "cpu",
-        "logger": False,
-        "log_every_n_steps": 1,
-        "enable_progress_bar": False,
-        "enable_model_summary": False,
-        "enable_checkpointing": False,
-        "default_root_dir": tmp_path,
-        "callbacks": [callback] if callback else [],
-    }
-    return package.Trainer(**(defaults | options))
-
-
 def fit(tmp_path, callback=None, kind=Module, **options):
     torch.manual_seed(0)
     module = kind()
     trainer = make_trainer(tmp_path, callback, **options)
     trainer.fit(module, loader(shuffle=True), loader(rows=8, seed=1))
     return trainer, module
-
-
-def state_of(trainer, module):
-    """Everything a run leaves behind, random states included."""
-    return {
-        "parameters": module.state_dict(),
-        "gradients": [parameter.grad for parameter in module.parameters()],
-        "optimiser": trainer.optimizers[0].state_dict() if trainer.optimizers else None,
-        "metrics": trainer.logged_metrics,
-        "torch": torch.get_rng_state(),
-        "numpy": np.random.get_state()[1],  # noqa: NPY002
-        "python": random.getstate(),
-        "attributes": sorted(vars(module)),
-    }
-
-
-def assert_same(a, b):
-    if isinstance(a, torch.Tensor):
-        assert torch.equal(a, b)
-    elif isinstance(a, np.ndarray):
-        np.testing.assert_array_equal(a, b)
-    elif isinstance(a, dict):
-        assert a.keys() == b.keys()
-        for key in a:
-            assert_same(a[key], b[key])
-    elif isinstance(a, list | tuple):
-        assert len(a) == len(b)
-        for one, other in zip(a, b, strict=True):
-            assert_same(one, other)
-    else:
-        assert a == b
 
 
 @pytest.mark.parametrize(
@@ -137,6 +87,20 @@ def test_a_probed_run_is_the_unprobed_run_bit_for_bit(tmp_path, options):
     probed = state_of(*fit(tmp_path, callback, **options))
     assert_same(plain, probed)
     assert callback.trace.gramians
+
+
+def test_a_probe_that_is_not_inert_is_caught_by_the_same_comparison(tmp_path, monkeypatch):
+    @contextmanager
+    def careless(*_):
+        with torch.inference_mode(False), torch.enable_grad():
+            yield
+
+    for place in ("integrations.lightning", "probes.gradient"):
+        monkeypatch.setattr(f"gradprobe.{place}.inert", careless)
+    plain = state_of(*fit(tmp_path))
+    probed = state_of(*fit(tmp_path, GradientProbeCallback(focal="a")))
+    with pytest.raises(AssertionError):
+        assert_same(plain, probed)
 
 
 def test_minibatches_are_measured_in_the_modules_own_forward_pass(tmp_path):
