@@ -17,4 +17,5 @@ def demo_config() -> StudyConfig:
         encoder_options={"mlp": {"width": 256}, "dmpnn": {"width": 64}},
         probe_every=4,
         heldout_every=2,
+        probe_rows=200,
     )

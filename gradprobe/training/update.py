@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gradprobe.combiners import Combiner
 from gradprobe.geometry import FloatArray
-from gradprobe.gradients import Engine, LoopEngine, check_finite, select_parameters
+from gradprobe.gradients import Engine, RowwiseEngine, check_finite, select_parameters
 from gradprobe.training.model import MultiTaskModel
 
 
@@ -31,7 +31,7 @@ class CombinedUpdate:
         self._trunk = select_parameters(model, model.encoder)
         self._heads = list(model.heads.parameters())
         self._combiner = combiner
-        self._engine = LoopEngine() if engine is None else engine
+        self._engine: Engine = RowwiseEngine() if engine is None else engine
 
     def __call__(self, losses: Mapping[str, Tensor]) -> FloatArray:
         """Set the gradients from scalar losses of the tasks present; returns the weights [m] used.
