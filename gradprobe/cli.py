@@ -132,6 +132,36 @@ def show(source: Annotated[Path, typer.Argument(help="The folder of a study or o
     Console().print(render(summarise(source)))
 
 
+@app.command()
+def verdict(
+    source: Annotated[Path, typer.Argument(help="The folder of a study or of a trace.")],
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, like verdict.json of a study.")] = False,
+) -> None:
+    """Say whether averaging is safe, surgery may help, or the evidence is insufficient."""
+    from gradprobe.reports import summarise
+    from gradprobe.reports.text import show_verdicts
+    from gradprobe.reports.verdict_file import verdict_json
+
+    summary = summarise(source)
+    if as_json:
+        typer.echo(verdict_json(summary), nl=False)
+    else:
+        Console().print(show_verdicts(summary))
+
+
+@app.command()
+def watch(
+    trace: Annotated[Path, typer.Argument(help="The folder of a trace, of a run that goes on.")],
+    *,
+    refresh: Annotated[float, typer.Option(help="Seconds from one look to the next.")] = 1.0,
+) -> None:
+    """Follow a running trace in the terminal until Ctrl-C."""
+    from gradprobe.reports.watch import watch as follow
+
+    follow(trace, Console(), refresh_seconds=refresh)
+
+
 @data.command("list")
 def list_data() -> None:
     """List the embedded data sets."""
@@ -206,8 +236,9 @@ def _run(config: StudyConfig, out: Path, jobs: int) -> None:
     except KeyboardInterrupt:
         console.print("\ninterrupted; the same command goes on from here")
         sys.exit(130)
-    console.print(render(summarise(out)))
-    console.print(f"report: {write_report(out)}", soft_wrap=True, highlight=False)
+    summary = summarise(out)
+    console.print(render(summary))
+    console.print(f"report: {write_report(summary)}", soft_wrap=True, highlight=False)
     for failure in outcome.failures:
         console.print(f"failed: {failure.key.id}: {failure.error}", soft_wrap=True, markup=False)
     if not outcome.finished:

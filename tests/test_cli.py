@@ -1,3 +1,4 @@
+import json
 import resource
 import subprocess
 import sys
@@ -144,3 +145,26 @@ def test_data_commands_join_describe_and_list(
     assert "regression" in capsys.readouterr().out
     assert call(monkeypatch, "data", "list") == 0
     assert "physchem" in capsys.readouterr().out
+
+
+def test_the_verdict_is_three_valued_in_words_and_in_json(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert call(monkeypatch, "compare", table, "--focal", "boiling", "--out", out, *SMALL) == 0
+    capsys.readouterr()
+    assert call(monkeypatch, "verdict", out, "--json") == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said == json.loads((out / "verdict.json").read_text())
+    verdict = said["encoders"][0]["verdict"]
+    assert verdict in {"averaging is safe", "surgery may help", "insufficient evidence"}
+    assert call(monkeypatch, "verdict", out) == 0
+    assert verdict in capsys.readouterr().out
+
+
+def test_watch_refuses_what_is_no_trace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    assert call(monkeypatch, "watch", tmp_path / "file") == 2
+    assert "trace" in capsys.readouterr().err

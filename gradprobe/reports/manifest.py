@@ -1,4 +1,4 @@
-"""What the folder of a study holds: one definition for the studies that write it and the reports that read it.
+"""What the folder of a study holds: one definition for those who write it and those who read it.
 
 study.json                  StudyManifest
 cells/<id>/cell.json        CellKey
@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Literal, Self, TypeVar
+from typing import Final, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from gradprobe.errors import InputError
 
-FORMAT = "gradprobe study"
+FORMAT: Final = "gradprobe study"
 SCHEMA_VERSION = 1
 SINGLE_TASK = "single_task"
 
@@ -47,8 +47,8 @@ class CellKey(_Record):
 
     @property
     def id(self) -> str:
-        """The name of the cell's folder."""
-        return f"{self.encoder}-{self.combiner}-seed{self.seed}"
+        """The name of the cell's folder; colons, as in `torchjd:UPGrad`, are not allowed in every file system."""
+        return f"{self.encoder}-{self.combiner.replace(':', '.')}-seed{self.seed}"
 
 
 class StudyManifest(_Record):
@@ -88,7 +88,7 @@ class MetricRow(_Record):
 
 
 class EpochRow(_Record):
-    """One epoch: mean training loss over tasks, focal validation score (lower is better)."""
+    """One epoch: mean training loss over tasks, and the focal validation score after it."""
 
     epoch: int
     step: int
@@ -97,7 +97,10 @@ class EpochRow(_Record):
 
 
 class CellMetrics(_Record):
-    """What a finished cell found; `notes` are the encoder's, such as dropped columns."""
+    """What a finished cell found; `notes` are the encoder's, such as dropped columns.
+
+    `criterion` is the validation score of `history`: higher is better for `auroc` alone.
+    """
 
     key: CellKey
     trunk_parameters: int
@@ -105,6 +108,7 @@ class CellMetrics(_Record):
     best_epoch: int
     steps: int
     seconds: float
+    criterion: Literal["rae", "auroc", "absolute_error"]
     metrics: tuple[MetricRow, ...]
     history: tuple[EpochRow, ...]
     notes: dict[str, object] = {}

@@ -28,10 +28,15 @@ def show(summary: Summary) -> RenderableType:
     return Group(
         Text(title(summary), style="bold"),
         Text(subtitle(summary), style="dim"),
-        Panel(
-            Group(Text(headline(summary), style="bold"), *map(_verdict, summary.encoders)), box=box.ROUNDED
-        ),
+        show_verdicts(summary),
         *(_table(table) for table in shown if table.rows),
+    )
+
+
+def show_verdicts(summary: Summary) -> RenderableType:
+    """The verdict on every encoder, for a rich console."""
+    return Panel(
+        Group(Text(headline(summary), style="bold"), *map(_verdict, summary.encoders)), box=box.ROUNDED
     )
 
 

@@ -62,7 +62,10 @@ class StudyConfig(BaseModel):
     @field_validator("combiners")
     @classmethod
     def _known_combiners(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        return _known("combiners", names, combiners.names())
+        known = tuple(name for name in names if not _of_another_library(name))
+        if known or not names:
+            _known("combiners", known, combiners.names())
+        return names
 
     @model_validator(mode="after")
     def _usable_options(self) -> StudyConfig:
@@ -75,7 +78,8 @@ class StudyConfig(BaseModel):
                     f"encoder_options.{name}.{_sentence(error, ENCODERS[name].options)}"
                 ) from error
         for name in (*self.combiners, *self.combiner_options):
-            _known("combiner_options", (name,), combiners.names())
+            if not _of_another_library(name):
+                _known("combiner_options", (name,), combiners.names())
             combiners.get(name, **self.combiner_options.get(name, {}))
         if self.focal in self.aux:
             raise ValueError(f"aux: expected auxiliaries only, got the focal task {self.focal!r} among them")
@@ -108,6 +112,11 @@ def read_config(path: str | Path) -> dict[str, Any]:
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"config: expected TOML, got {path}, which is not ({error})") from error
+
+
+def _of_another_library(combiner: str) -> bool:
+    """Whether it is a name such as `torchjd:UPGrad`, which `combiners.get` checks."""
+    return ":" in combiner
 
 
 def _known(argument: str, names: tuple[str, ...], known: tuple[str, ...]) -> tuple[str, ...]:

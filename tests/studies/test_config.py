@@ -57,3 +57,10 @@ def test_a_file_that_is_no_toml_is_named(tmp_path: Path) -> None:
         read_config(tmp_path / "study.toml")
     with pytest.raises(InputError, match="config: expected a TOML file that can be read"):
         read_config(tmp_path / "absent.toml")
+
+
+def test_combiners_of_another_library_are_known_by_their_prefix() -> None:
+    pytest.importorskip("torchjd")
+    assert make_config(table="t.csv", focal="y", combiners=["torchjd:UPGrad"]).combiners == ("torchjd:UPGrad",)
+    with pytest.raises(InputError, match="torchjd"):
+        make_config(table="t.csv", focal="y", combiners=["torchjd:Nothing"])
