@@ -83,6 +83,8 @@ def test_a_part_is_written_after_some_seconds(tmp_path, monkeypatch):
     now += 5.0
     trace.append(gramian_record(1))
     assert len(Trace.load(tmp_path).gramians) == 2
+    trace.append(gramian_record(2))
+    assert len(Trace.load(tmp_path).gramians) == 2
 
 
 def test_closing_twice_writes_no_record_twice(tmp_path):
@@ -126,6 +128,27 @@ def test_a_run_that_starts_measuring_while_its_trace_is_read_is_no_foreign_trace
     monkeypatch.setattr(TraceHeader, "from_json", overtaken)
     assert Trace.load(tmp_path).gramians == []
     assert len(Trace.load(tmp_path).gramians) == 1
+
+
+def test_a_write_that_is_cut_short_leaves_no_part_behind(tmp_path, monkeypatch):
+    trace = _three_parts(tmp_path)
+    write = parts.pq.write_table
+
+    def cut_short(table: object, path: Path, **options: object) -> None:
+        write(table, path, **options)
+        path.write_bytes(path.read_bytes()[:100])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(parts.pq, "write_table", cut_short)
+    trace.append(gramian_record(3))
+    with pytest.raises(KeyboardInterrupt):
+        trace.close()
+    found = Trace.load(tmp_path)
+    assert [record.step for record in found.gramians] == [0, 1, 2]
+    assert found.damaged == ()
+    monkeypatch.undo()
+    trace.close()
+    assert [record.step for record in Trace.load(tmp_path).gramians] == [0, 1, 2, 3]
 
 
 _WRITER = """
