@@ -26,6 +26,7 @@ class Section:
     empty: str = "Nothing was measured for this yet."
 
 
+_NO_FOCAL = "No focal task was named, so nothing can be measured against it."
 _BAND = "Lines are means over seeds, bands run from the lowest to the highest seed."
 
 
@@ -46,6 +47,10 @@ def sections(summary: Summary) -> tuple[Section, ...]:
     )
 
 
+def _empty(summary: Summary) -> str:
+    return Section.empty if summary.focal else _NO_FOCAL
+
+
 def _encoders(summary: Summary) -> Section:
     return Section(
         title="Encoders side by side" if summary.of_study else "The run at a glance",
@@ -64,7 +69,7 @@ def _cosines(summary: Summary) -> Section:
         tables=(tables.by_split(summary, ["cosine"], "Cosines by split"), tables.auxiliaries(summary)),
         plate="cosines",
         caption=f"Cosine of the focal gradient with an auxiliary's, mean over auxiliaries. {_BAND}",
-        empty="No focal task was named, so there is no focal cosine." if not summary.focal else Section.empty,
+        empty=_empty(summary),
     )
 
 
@@ -76,7 +81,7 @@ def _layers(summary: Summary) -> Section:
         plate="layers",
         caption="Cosine with the focal gradient for each layer and auxiliary, averaged over the steps after "
         "the first update and over seeds; grey: undefined.",
-        empty="No focal task was named, so there is no focal cosine." if not summary.focal else Section.empty,
+        empty=_empty(summary),
     )
 
 
@@ -121,6 +126,7 @@ def _norm_ratios(summary: Summary) -> Section:
         tables=(tables.by_split(summary, ["norm_ratio"], "Norm ratio, focal over auxiliary"),),
         plate="norm_ratios",
         caption="Norm of the focal gradient over an auxiliary's, geometric mean over minibatches and seeds.",
+        empty=_empty(summary),
     )
 
 
@@ -171,7 +177,7 @@ def _leverage(summary: Summary) -> Section:
         plate="leverage",
         caption="1 − cosine between a combiner's update and averaging's, from the recorded minibatch "
         "Gramians; combiners that were not trained are included.",
-        empty="No minibatch of a run with averaging was measured.",
+        empty="No minibatch of a run with averaging was measured." if summary.focal else _NO_FOCAL,
     )
 
 

@@ -32,10 +32,11 @@ def what_would_settle(
     missing = [name for name in (AVERAGE, *(entry.combiner for entry in still_open)) if name not in finished]
     if missing:
         advice.append(f"Run {join(missing)} over at least 3 seeds.")
+    more: dict[str, list[str]] = {}
     for entry in still_open:
         if entry.difference is not None and entry.difference.seeds:
-            advice.append(f"For {entry.combiner}, {_more_seeds(entry.difference)}.")
-    return tuple(advice)
+            more.setdefault(_more_seeds(entry.difference), []).append(entry.combiner)
+    return (*advice, *(f"For {join(names)}, {text}." for text, names in more.items()))
 
 
 def _more_seeds(difference: Paired) -> str:

@@ -158,7 +158,7 @@ def test_the_verdict_file_holds_the_summarys_verdicts(study, summary):
 
 
 def test_reports_of_the_same_source_are_the_same_bytes(tmp_path):
-    first, second = (report(make.trace_in_memory(steps=2), tmp_path / f"{k}.html") for k in "ab")
+    first, second = (report(one_measurement(), tmp_path / f"{k}.html") for k in "ab")
     assert first.read_bytes() == second.read_bytes()
 
 
@@ -220,11 +220,17 @@ SOURCES = {
     "folds": lambda: make.trace_in_memory(folds=True),
     "zero focal": lambda: make.trace_in_memory(zero=make.TASKS[:1]),
     "zero everywhere": lambda: make.trace_in_memory(zero=make.TASKS),
-    "two tasks": lambda: make.trace_in_memory(tasks=make.TASKS[:2]),
     "focal never measured": lambda: make.fill(Trace(header=make.header(focal="other"))),
 }
 
 
+@pytest.fixture
+def coarse(monkeypatch):
+    """Figures of few dots, where only their making is tested."""
+    monkeypatch.setattr("gradprobe.reports.figures.canvas._DPI", 20)
+
+
+@pytest.mark.usefixtures("coarse")
 @pytest.mark.parametrize("name", SOURCES)
 def test_odd_traces_are_reported(name, tmp_path):
     found = summarise(SOURCES[name]())
@@ -239,7 +245,6 @@ STUDIES = {
     "nothing finished": {"running": ("mlp-average-seed0", "mlp-pcgrad-seed0")},
     "nothing started": {"waiting": ("mlp-average-seed0", "mlp-pcgrad-seed0")},
     "everything failed": {"failed": ("mlp-average-seed0", "mlp-pcgrad-seed0")},
-    "one seed": {},
     "classification": {"kind": "classification"},
     "no averaging": {"combiners": ("pcgrad",)},
     "unknown combiner": {"combiners": ("average", "surgeon")},
@@ -247,6 +252,7 @@ STUDIES = {
 }
 
 
+@pytest.mark.usefixtures("coarse")
 @pytest.mark.parametrize("name", STUDIES)
 def test_odd_studies_are_reported(name, tmp_path):
     options = {"encoders": ("mlp",), "combiners": ("average", "pcgrad"), "seeds": 1, **STUDIES[name]}

@@ -15,15 +15,16 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont
 from matplotlib.ft2font import FT2Font
-from matplotlib.ticker import LogLocator, NullLocator
+from matplotlib.ticker import FixedLocator, NullLocator
 
 from gradprobe.reports import colours
 from gradprobe.reports.averages import Band
 from gradprobe.reports.wording import number, shorten
 
-_FEW_DECADES = 30.0
+_FEW_DECADES = 1.5
 WIDTH = 5.2  # inches: a column of a paper, and still readable on a phone
 _DPI = 180
+_MOST_PIXELS = 3600  # tall figures get fewer dots an inch, so that a report stays small
 _FONT = "DejaVu Sans"  # comes with matplotlib
 _STYLE = {
     "font.family": _FONT,
@@ -83,7 +84,8 @@ def png(figure: Figure) -> bytes:
     """The figure as a PNG image, the same bytes for the same figure."""
     FigureCanvasAgg(figure)
     target = io.BytesIO()
-    figure.savefig(target, format="png", dpi=_DPI, metadata={"Software": None})
+    dots = min(_DPI, _MOST_PIXELS / figure.get_figheight())
+    figure.savefig(target, format="png", dpi=dots, metadata={"Software": None})
     return target.getvalue()
 
 
@@ -104,13 +106,22 @@ def course(axes: Axes, band: Band, colour: str, name: str, *, marker: str = "", 
 
 
 def log_scale(axis: Axis) -> None:
-    """A logarithmic axis whose ticks read as the report's numbers."""
+    """A logarithmic axis over the limits already set, whose ticks read as the report's numbers."""
     axis.axes.set(**{f"{axis.axis_name}scale": "log"})  # type: ignore[attr-defined]
-    low, high = axis.get_view_interval()
-    few = high / low < _FEW_DECADES
-    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if few else (1.0,), numticks=6))
-    axis.set_major_formatter(lambda value, _: number(value, digits=1))
+    low, high = np.log10(axis.get_view_interval())
+    powers = np.arange(np.floor(low), np.ceil(high) + 1)
+    if high - low < _FEW_DECADES:
+        ticks = (10.0 ** powers[:, None] * np.array([1.0, 2.0, 5.0])).ravel()
+    else:
+        ticks = 10.0 ** powers[:: 1 + len(powers) // 6]
+    axis.set_major_locator(FixedLocator(ticks[(ticks >= 10**low) & (ticks <= 10**high)]))
+    axis.set_major_formatter(lambda value, _: number(value, digits=1).replace("1×10", "10"))
     axis.set_minor_locator(NullLocator())
+
+
+def legend(figure: Figure, axes: Axes) -> None:
+    """One legend above all panels, for the lines of one of them."""
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=3)
 
 
 def headroom(axes: Axes, *, share: float = 0.15) -> None:

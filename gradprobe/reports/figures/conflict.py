@@ -5,7 +5,7 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 
 from gradprobe.reports import colours
-from gradprobe.reports.figures.canvas import course, headroom, label, panels
+from gradprobe.reports.figures.canvas import course, label, legend, panels
 from gradprobe.reports.summary import Summary
 from gradprobe.reports.wording import spread
 
@@ -25,7 +25,7 @@ def draw(summary: Summary) -> Figure | None:
     names = [name for name in _SHOWN if any(found.course[name].steps for found in minibatch.values())]
     if not names:
         return None
-    figure, axes = panels([2.1] * len(names), share_x=len(names) > 1)
+    figure, axes = panels([2.1] * len(names), share_x=len(names) > 1, extra=0.8)
     for panel, name in zip(axes, names, strict=True):
         for encoder, found in minibatch.items():
             course(panel, found.course[name], colours.of_encoder(encoder), label(encoder))
@@ -33,9 +33,8 @@ def draw(summary: Summary) -> Figure | None:
         panel.set_title(title)
         panel.set_ylabel(unit)
         panel.set_ylim(bottom=0.0)
-        headroom(panel, share=0.22)
-        panel.legend(loc="upper right", ncols=3)
     axes[-1].set_xlabel("optimiser step")
+    legend(figure, axes[-1])
     return figure
 
 

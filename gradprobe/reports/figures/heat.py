@@ -19,6 +19,7 @@ from gradprobe.reports.wording import ABSENT, number
 NAMED = 30  # beyond this many rows or columns, names would overlap
 _WRITTEN = 8  # up to this many columns, values are written into the cells
 _SMALLEST_SCALE = 0.05
+_BAR = 0.13  # inches: the height of the scale of colours
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,13 +34,14 @@ class HeatPanel:
 
 def heat_maps(shown: Sequence[HeatPanel], heights: Sequence[float]) -> Figure:
     """One heat map below the other on one scale of colours; undefined cells are grey."""
-    figure, axes = panels(heights, share_x=True, extra=1.0 + _space_for_names(shown))
+    figure, (*axes, bar) = panels([*heights, _BAR], extra=0.5 + _space_for_names(shown))
     limit = max(_scale(panel.values) for panel in shown)
     for place, panel in zip(axes, shown, strict=True):
         image = _draw(place, panel, limit)
-    bar = figure.colorbar(image, ax=axes, location="bottom", shrink=0.7, aspect=30, pad=0.02)
-    bar.set_label("cosine (red: conflict, blue: agreement)")
-    bar.ax.xaxis.set_major_locator(MaxNLocator(5, symmetric=True))
+        place.tick_params(labelbottom=place is axes[-1])
+    figure.colorbar(image, cax=bar, orientation="horizontal")
+    bar.set_xlabel("cosine (red: conflict, blue: agreement)")
+    bar.xaxis.set_major_locator(MaxNLocator(5, symmetric=True))
     return figure
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from gradprobe.reports import colours
-from gradprobe.reports.figures.canvas import label, log_scale, panels
+from gradprobe.reports.figures.canvas import label, legend, log_scale, panels
 from gradprobe.reports.summary import Summary
 from gradprobe.reports.wording import number
 
@@ -40,7 +40,7 @@ def draw(summary: Summary) -> Figure | None:
     axes.set_xlabel("focal norm / auxiliary norm")
     if len(order) < len(summary.auxiliaries):
         axes.set_title(f"The {len(order)} most uneven of {len(summary.auxiliaries)} auxiliaries")
-    figure.legend(loc="outside upper center", ncols=3)
+    legend(figure, axes)
     return figure
 
 

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from gradprobe.reports import colours
 from gradprobe.reports.averages import Band
-from gradprobe.reports.figures.canvas import course, label, log_scale, panels
+from gradprobe.reports.figures.canvas import course, label, legend, log_scale, panels
 from gradprobe.reports.summary import EncoderSummary, Summary
 from gradprobe.reports.wording import number, spread
 
@@ -16,18 +16,18 @@ def draw(summary: Summary) -> Figure | None:
     shown = _shown(summary)
     if not shown:
         return None
-    figure, (axes,) = panels([2.8])
+    figure, (axes,) = panels([2.6], extra=0.8)
     for encoder, band in shown:
         colour = colours.of_encoder(encoder.name)
         course(axes, band, colour, label(encoder.name))
         axes.axhline(encoder.chance, color=colour, linestyle=":", linewidth=1.3)
     lowest = min(min(*band.low, encoder.chance) for encoder, band in shown)
     highest = max(max(*band.high, encoder.chance) for encoder, band in shown)
-    axes.set_ylim(lowest / 1.5, highest * 3.0)
+    axes.set_ylim(lowest / 1.5, highest * 1.5)
     log_scale(axes.yaxis)
     axes.set_xlabel("optimiser step")
     axes.set_ylabel("mean |cosine| over all pairs")
-    axes.legend(loc="upper right", ncols=3)
+    legend(figure, axes)
     return figure
 
 

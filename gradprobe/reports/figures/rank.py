@@ -5,7 +5,7 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 
 from gradprobe.reports import colours
-from gradprobe.reports.figures.canvas import course, headroom, label, panels
+from gradprobe.reports.figures.canvas import course, label, legend, panels
 from gradprobe.reports.summary import Summary
 from gradprobe.reports.wording import SPLIT_NAMES, spread
 
@@ -15,14 +15,13 @@ def draw(summary: Summary) -> Figure | None:
     shown = [(e.name, e.rank) for e in summary.encoders if e.rank is not None and e.rank.course.steps]
     if not shown:
         return None
-    figure, (axes,) = panels([2.6])
+    figure, (axes,) = panels([2.6], extra=0.8)
     for name, rank in shown:
         course(axes, rank.course, colours.of_encoder(name), label(name), marker="o")
     axes.set_ylim(bottom=min(axes.get_ylim()[0], 1.0))
-    headroom(axes)
     axes.set_xlabel("optimiser step (−1: before training)")
     axes.set_ylabel("effective rank, dimensions")
-    axes.legend(loc="upper right", ncols=3)
+    legend(figure, axes)
     return figure
 
 
