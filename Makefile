@@ -10,7 +10,7 @@ export OMP_NUM_THREADS ?= 1
 		|| { echo "gradprobe needs Python 3.11 or later; name one with: make PYTHON=python3.12 ..." >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all,test]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all,test,docs]'
 	touch $@
 
 demo: .venv/.installed
@@ -26,4 +26,4 @@ test: lint
 	$(BIN)/python -m pytest -q -n 2
 
 clean:
-	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf .venv build site *.egg-info .mypy_cache .ruff_cache .import_linter_cache
