@@ -47,7 +47,7 @@ class CellKey(_Record):
 
     @property
     def id(self) -> str:
-        """The name of the cell's folder; colons, as in `torchjd:UPGrad`, are not allowed in every file system."""
+        """The name of the cell's folder; not every file system allows the colon of `torchjd:UPGrad`."""
         return f"{self.encoder}-{self.combiner.replace(':', '.')}-seed{self.seed}"
 
 

@@ -61,6 +61,7 @@ def test_a_file_that_is_no_toml_is_named(tmp_path: Path) -> None:
 
 def test_combiners_of_another_library_are_known_by_their_prefix() -> None:
     pytest.importorskip("torchjd")
-    assert make_config(table="t.csv", focal="y", combiners=["torchjd:UPGrad"]).combiners == ("torchjd:UPGrad",)
+    config = make_config(table="t.csv", focal="y", combiners=["torchjd:UPGrad"])
+    assert config.combiners == ("torchjd:UPGrad",)
     with pytest.raises(InputError, match="torchjd"):
         make_config(table="t.csv", focal="y", combiners=["torchjd:Nothing"])
