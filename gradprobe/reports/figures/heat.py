@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from gradprobe.geometry import FloatArray
 from gradprobe.reports import colours
 from gradprobe.reports.figures.canvas import label, panels
-from gradprobe.reports.wording import ABSENT, number
+from gradprobe.reports.wording import ABSENT
 
 NAMED = 30  # beyond this many rows or columns, names would overlap
 _WRITTEN = 8  # up to this many columns, values are written into the cells
@@ -72,7 +72,8 @@ def _draw(axes: Axes, panel: HeatPanel, limit: float) -> AxesImage:
 
 def _write_values(axes: Axes, values: FloatArray, limit: float) -> None:
     for (row, column), value in np.ndenumerate(values):
-        text = ABSENT if np.isnan(value) else number(float(value), digits=2)
+        # Two decimals, not two digits: -0.0094 would not fit into its cell. The table has the digits.
+        text = ABSENT if np.isnan(value) else f"{value:.2f}".replace("-", "−")
         colour = "white" if abs(value) > 0.6 * limit else colours.TEXT
         axes.text(column, row, text, ha="center", va="center", fontsize=9, color=colour)
 
