@@ -19,23 +19,26 @@ from gradprobe.gradients.shared import SharedParameters
 class RowwiseCapture:
     """What one pass left of each parameter, by position; `rest` holds the parameters measured by loop.
 
-    Keeps the layers' inputs and output gradients alive: drop it before the next step.
+    The portions are those of losses multiplied by `scales` [g]. Keeps the layers' inputs and output
+    gradients alive: drop it before the next step.
     """
 
-    groups: int
     shared: SharedParameters
     portions: Mapping[int, Sequence[Portion]]
+    scales: FloatArray
     rest: JacobianCapture | None = None
     note: str = ""
     engine: str = "rowwise"
 
     def gramian(self) -> FloatArray:
         """Inner products [l, g, g] of the group gradients, accumulated in float64."""
-        shape = (len(self.shared.layers), self.groups, self.groups)
-        values = np.zeros(shape) if self.rest is None else self.rest.gramian()
+        groups = len(self.scales)
+        values = np.zeros((len(self.shared.layers), groups, groups))
         for position, portions in self.portions.items():
-            values[self.shared.layer_of[position]] += inner_products(portions).cpu().numpy()
-        return values
+            products = inner_products(portions, self.shared.parameters[position].shape)
+            values[self.shared.layer_of[position]] += products.cpu().numpy()
+        values /= np.outer(self.scales, self.scales)
+        return values if self.rest is None else values + self.rest.gramian()
 
     def combined(self, weights: FloatArray) -> list[Tensor | None]:
         """The weighted sum of the group gradients, one tensor a parameter, for weights [g].
@@ -44,17 +47,18 @@ class RowwiseCapture:
         """
         none: list[Tensor | None] = [None] * len(self.shared.parameters)
         combined = none if self.rest is None else self.rest.combined(weights)
+        own = torch.from_numpy(weights / self.scales)
         for position, portions in self.portions.items():
-            device = portions[0].rows.values.device
-            total = weighted_sum(portions, torch.from_numpy(np.asarray(weights, dtype=float)).to(device))
+            total = weighted_sum(portions, own.to(portions[0].rows.values.device))
             combined[position] = total.to(self.shared.parameters[position].dtype)
         return combined
 
     def jacobian(self) -> JacobianCapture:
         """The group gradients themselves: as much memory as one copy of the parameters a group."""
         none: list[Tensor | None] = [None] * len(self.shared.parameters)
-        rows = [list(none if self.rest is None else self.rest.rows[i]) for i in range(self.groups)]
+        rows = [list(none if self.rest is None else self.rest.rows[i]) for i in range(len(self.scales))]
         for position, portions in self.portions.items():
-            for row, gradient in zip(rows, group_gradients(portions), strict=True):
-                row[position] = gradient
+            gradients = group_gradients(portions, self.shared.parameters[position].shape)
+            for row, gradient, scale in zip(rows, gradients, self.scales, strict=True):
+                row[position] = gradient / float(scale)
         return JacobianCapture(rows, self.shared, self.engine, self.note)

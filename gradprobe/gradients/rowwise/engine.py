@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from functools import partial
 
 import numpy as np
 import torch
@@ -16,11 +15,11 @@ from gradprobe.gradients.reentrant import refuse_reentrant_checkpoints
 from gradprobe.gradients.rowwise.capture import RowwiseCapture
 from gradprobe.gradients.rowwise.graph import AutogradGraph, UnreadableNodeError
 from gradprobe.gradients.rowwise.memory import StructureMemory
-from gradprobe.gradients.rowwise.ownership import MixedRowsError, attribute
-from gradprobe.gradients.rowwise.plan import Colour, plan
+from gradprobe.gradients.rowwise.ownership import MixedRowsError
+from gradprobe.gradients.rowwise.plan import Pass, make_passes
 from gradprobe.gradients.rowwise.products import Portion
 from gradprobe.gradients.rowwise.rows import NOBODY, OwnedRows
-from gradprobe.gradients.rowwise.step import Output, Owners, Step, unflatten
+from gradprobe.gradients.rowwise.step import Output, Step, unflatten
 from gradprobe.gradients.rowwise.uses import find_uses
 from gradprobe.gradients.shared import SharedParameters
 
@@ -73,65 +72,51 @@ class RowwiseEngine:
         uses = find_uses(graph, shared)
         if not uses.known:
             raise UnreadableNodeError("no use of a shared parameter is understood")
-        step = Step(graph, list(losses), uses)
+        step = Step(graph, list(losses), uses, self._generator)
         structure = step.structure()
         if self._memory.is_known_to_mix(structure):
             raise MixedRowsError("rows mixed when this structure was last checked")
         try:
-            colours = plan(step, self._generator)
-            if len(colours) > 1 and uses.unread:
-                raise MixedRowsError("groups share rows, and some uses of parameters are not understood")
-            portions = self._measure(step, colours, structure)
+            passes = self._make_passes(step, structure)
         except MixedRowsError:
             self._memory.remember_mixing(structure)
             raise
         return RowwiseCapture(
-            groups=len(losses),
             shared=shared,
-            portions=portions,
+            portions=_portions(step, passes),
+            scales=step.scales,
             rest=_by_loop(losses, shared, uses.unread),
-            note=_note(len(colours), shared, uses.unread),
+            note=_note(len(passes), shared, uses.unread),
         )
 
-    def _measure(self, step: Step, colours: Sequence[Colour], structure: int) -> dict[int, list[Portion]]:
-        """The portions of each parameter's gradient, by position, from one pass a colour or two."""
+    def _make_passes(self, step: Step, structure: int) -> list[Pass]:
         check = self._memory.is_due(structure)
-        right = True
-        portions: dict[int, list[Portion]] = {}
-        for own in colours:
-            if own.owners is None or (check and len(own.members) > 1):
-                found = attribute(
-                    partial(step.rows, own.members, step.outputs), len(own.members), self._generator
-                )
-                values = found.values
-                owners: Owners = dict(zip(step.outputs, found.owners, strict=True))
-                right &= own.owners is not None and _agree(owners, own.owners)
-            else:
-                values, owners = step.rows(own.members, step.outputs, [1.0] * len(own.members)), own.owners
-            rows = _owned(step, own.members, values, owners)
-            for use in step.uses.known:
-                portions.setdefault(use.position, []).append(Portion(use.term, rows[use.node, use.lead]))
-        if check and right:
+        crowded = self._memory.is_crowded(structure)
+        passes = make_passes(step, self._generator, check=check, crowded=crowded)
+        self._memory.remember_crowd(structure, crowded=len(passes) > 1)
+        if len(passes) > 1 and step.uses.unread:
+            raise MixedRowsError("groups share rows, and some uses of parameters are not understood")
+        if check and all(own.traced for own in passes):
             self._memory.remember_verified(structure)
-        return portions
+        return passes
 
 
-def _owned(
-    step: Step, members: Sequence[int], values: Sequence[Tensor], owners: Owners
-) -> dict[Output, OwnedRows]:
-    """The rows of each output with their owners among all groups."""
-    found = {}
-    for output, value in zip(step.outputs, values, strict=True):
-        names = torch.tensor([*members, NOBODY], device=value.device)
-        found[output] = OwnedRows(unflatten(value, output), names[owners[output]], len(step.losses))
-    return found
+def _portions(step: Step, passes: Sequence[Pass]) -> dict[int, list[Portion]]:
+    """By parameter position, what every pass left of each of its uses."""
+    portions: dict[int, list[Portion]] = {}
+    for own in passes:
+        owned = {output: _owned(step, own, output) for output in step.outputs}
+        for use in step.uses.known:
+            portion = Portion(use.term, owned[use.node, use.lead])
+            portions.setdefault(use.position, []).append(portion)
+    return portions
 
 
-def _agree(owners: Owners, traced: Owners) -> bool:
-    """Whether every row that a group reaches was traced to that group."""
-    return all(
-        bool(((owner == NOBODY) | (owner == traced[output])).all()) for output, owner in owners.items()
-    )
+def _owned(step: Step, own: Pass, output: Output) -> OwnedRows:
+    """The rows of an output in one pass, with their owners among all groups."""
+    values = own.values[output]
+    names = torch.tensor([*own.members, NOBODY], device=values.device)
+    return OwnedRows(unflatten(values, output), names[own.owners[output]], len(step.losses))
 
 
 def _by_loop(

@@ -17,6 +17,7 @@ class StructureMemory:
         self._every = verify_every
         self._verified: dict[int, int] = {}
         self._mixing: dict[int, int] = {}
+        self._crowded: dict[int, int] = {}
 
     def is_due(self, structure: int) -> bool:
         """Whether the owners of rows must be checked now; counts the question as a capture."""
@@ -25,6 +26,17 @@ class StructureMemory:
     def is_known_to_mix(self, structure: int) -> bool:
         """Whether rows mixed when last checked; counts the question as a capture."""
         return _use_up(self._mixing, structure)
+
+    def is_crowded(self, structure: int) -> bool:
+        """Whether groups shared rows in the last capture."""
+        return structure in self._crowded
+
+    def remember_crowd(self, structure: int, *, crowded: bool) -> None:
+        """Groups did or did not share rows."""
+        if crowded:
+            _remember(self._crowded, structure, 1)
+        else:
+            self._crowded.pop(structure, None)
 
     def remember_verified(self, structure: int) -> None:
         """The owners were found to be right; trust them until the next check is due."""

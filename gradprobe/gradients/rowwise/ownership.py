@@ -2,9 +2,9 @@
 
 Where a row of an output gradient belongs to one group alone, multiplying that group's loss by a power
 of two multiplies the row by it, bit for bit: the ratio of two passes names the owner. Anything else, a
-zero that does not stay zero included, proves that rows mix. Groups also carry a random factor, the
-same in both passes, so that gradients in a simple proportion (rows of width one, a shared bottleneck)
-do not add up to another group's power of two.
+zero that does not stay zero included, proves that rows mix. Losses should carry a random factor each,
+the same in all passes, so that gradients in a simple proportion (rows of width one, a shared
+bottleneck) do not add up to another group's power of two.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from gradprobe.gradients.rowwise.rows import NOBODY, wide
 IntArray = npt.NDArray[np.int64]
 # Exponents of a pass run from -60 to 59 in float32; later passes tell further groups apart.
 EXPONENTS = 120
-# A backward pass with a factor for each group -> the rows [r, d] of every layer's output gradient.
+# A backward pass with one more factor for each group's loss -> the rows [r, d] of every layer.
 Pass = Callable[[Sequence[float]], "list[Tensor]"]
 # How exact group gradients must be (DESIGN §5), by dtype; of bfloat16 no more can be asked.
 _TOLERANCES = {torch.float64: 1e-10, torch.float32: 1e-4, torch.bfloat16: 5e-2}
@@ -32,38 +32,28 @@ class MixedRowsError(Exception):
     """Rows that carry the loss of more than one group."""
 
 
-class Attribution:
-    """The outcome: output gradients per layer as rows [r, d], and the owner of each row [r]."""
+def find_owners(
+    plain: Sequence[Tensor], run: Pass, groups: int, generator: np.random.Generator
+) -> list[Tensor]:
+    """The owner [r] of each row of `plain`, which is what `run` gives for factors of one.
 
-    def __init__(self, values: list[Tensor], owners: list[Tensor]) -> None:
-        self.values = values
-        self.owners = owners
-
-
-def attribute(run: Pass, groups: int, generator: np.random.Generator) -> Attribution:
-    """The rows of unscaled losses and their owners, from two passes, or more beyond 120 groups.
-
-    A third pass is run where a group's rows are so much smaller than another's that its share in
-    the other's rows could have been rounded away: it must have none.
+    One more pass; two from 121 groups on. Another where a group's rows are so much smaller than
+    another's that its share in the other's rows could have been rounded away: it must have none.
 
     Raises:
         MixedRowsError: some row carries the loss of more than one group.
     """
-    # Seven binary places, which bfloat16 holds exactly.
-    scales: FloatArray = 1.0 + generator.integers(1 << 7, size=groups) / (1 << 7)
-    plain = run(scales.tolist())
     narrow = {values.dtype for values in plain} - set(_TOLERANCES)
     if narrow:
         raise MixedRowsError(f"{narrow} has too narrow a range of exponents to tell rows apart")
     digits = _digits(groups, generator)
-    owners = [_Owners(values) for values in plain]
+    layers = [_Owners(values) for values in plain]
     for exponents in digits:
-        powers = np.ldexp(1.0, exponents)
-        for owner, values in zip(owners, run((scales * powers).tolist()), strict=True):
-            owner.compare(values, exponents)
-    found = [owner.decode(digits) for owner in owners]
-    _expect_no_faint_share(run, plain, found, scales)
-    return Attribution([_unscale(v, o, scales) for v, o in zip(plain, found, strict=True)], found)
+        for layer, values in zip(layers, run(np.ldexp(1.0, exponents).tolist()), strict=True):
+            layer.compare(values, exponents)
+    owners = [layer.decode(digits) for layer in layers]
+    _expect_no_faint_share(run, plain, layers, owners, groups)
+    return owners
 
 
 def _digits(groups: int, generator: np.random.Generator) -> list[IntArray]:
@@ -103,9 +93,16 @@ class _Owners:
             np.ldexp(1.0, np.arange(low, high + 1)), dtype=scaled.dtype, device=scaled.device
         )
         expected = self._plain * table[(shift - low).clamp(0, high - low)]
-        if not bool(((expected - scaled).abs() <= _slack(self._plain, scaled)).all()):
+        if not torch.equal(expected, scaled) and not _nearly_equal(expected, scaled, self._plain):
             raise MixedRowsError("rows carry the losses of more than one group")
         self._shifts.append(shift.squeeze(1))
+
+    def peaks(self, owner: Tensor, groups: int) -> FloatArray:
+        """The largest absolute value among each group's rows [g]."""
+        tops = self._top.abs().squeeze(1)
+        peaks = tops.new_zeros(groups + 1).scatter_reduce_(0, owner % (groups + 1), tops, "amax")
+        found: FloatArray = peaks[:groups].double().cpu().numpy()
+        return found
 
     def decode(self, digits: list[IntArray]) -> Tensor:
         """The owner [r] of each row."""
@@ -127,48 +124,35 @@ class _Owners:
         return owner.masked_fill(silent, NOBODY)
 
 
-def _slack(plain: Tensor, scaled: Tensor) -> Tensor:
-    """What the values of each row [r, 1] may differ by: nothing, as a rule.
+def _nearly_equal(expected: Tensor, scaled: Tensor, plain: Tensor) -> bool:
+    """Whether rows [r, d] are equal but for what has to be forgiven.
 
-    But for what underflows where other values of the layer are ordinary; and accelerators add up in
-    varying order, so there a few roundings of the row's largest value are allowed.
+    That is what underflows where other values of the layer are ordinary; and accelerators add up in
+    varying order, so there a few roundings of the row's largest value.
     """
     limits = torch.finfo(plain.dtype)
     peaks = torch.maximum(plain.abs(), scaled.abs()).amax(dim=1, keepdim=True)
-    if plain.device.type != "cpu":
-        return 64 * limits.eps * peaks
-    underflow = limits.tiny * 2.0**16
-    ordinary = bool((peaks * limits.eps**2 > underflow).any())
-    return torch.full_like(peaks, underflow if ordinary else 0.0)
+    if plain.device.type == "cpu":
+        underflow = limits.tiny * 2.0**16
+        ordinary = bool((peaks * limits.eps**2 > underflow).any())
+        slack = torch.full_like(peaks, underflow if ordinary else 0.0)
+    else:
+        slack = 64 * limits.eps * peaks
+    return bool(((expected - scaled).abs() <= slack).all())
 
 
-def _expect_no_faint_share(run: Pass, plain: list[Tensor], owners: list[Tensor], scales: FloatArray) -> None:
-    faint = np.zeros(len(scales), dtype=bool)
-    for values, owner in zip(plain, owners, strict=True):
-        peaks = _peaks(wide(values), owner, len(scales))
+def _expect_no_faint_share(
+    run: Pass, plain: Sequence[Tensor], layers: list[_Owners], owners: list[Tensor], groups: int
+) -> None:
+    faint = np.zeros(groups, dtype=bool)
+    for values, layer, owner in zip(plain, layers, owners, strict=True):
+        peaks = layer.peaks(owner, groups)
         threshold = torch.finfo(values.dtype).eps / _TOLERANCES[values.dtype]
         faint |= peaks < threshold * peaks.max(initial=0.0)
     if not faint.any():
         return
     chosen = torch.from_numpy(np.append(faint, False))
-    for values, owner, alone in zip(plain, owners, run((scales * faint).tolist()), strict=True):
-        own = chosen.to(owner.device)[owner]
-        slack = _slack(wide(alone), wide(alone))
-        expected = wide(values) * own[:, None]
-        if not bool(((wide(alone) - expected).abs() <= slack).all()):
+    for values, owner, alone in zip(plain, owners, run(faint.astype(float).tolist()), strict=True):
+        expected = wide(values) * chosen.to(owner.device)[owner][:, None]
+        if not torch.equal(expected, wide(alone)) and not _nearly_equal(expected, wide(alone), expected):
             raise MixedRowsError("a group with small gradients also enters the rows of others")
-
-
-def _peaks(values: Tensor, owner: Tensor, groups: int) -> FloatArray:
-    """The largest absolute value among each group's rows [g]."""
-    tops = values.abs().amax(dim=1) if values.numel() else values.new_zeros(len(values))
-    peaks = tops.new_zeros(groups + 1).scatter_reduce_(0, owner % (groups + 1), tops, "amax")
-    found: FloatArray = peaks[:groups].double().cpu().numpy()
-    return found
-
-
-def _unscale(values: Tensor, owner: Tensor, scales: FloatArray) -> Tensor:
-    """The rows as the plain sum of losses would have given them."""
-    wider = wide(values)
-    factors = torch.tensor(np.append(scales, 1.0), dtype=wider.dtype, device=wider.device)
-    return wider / factors[owner][:, None]

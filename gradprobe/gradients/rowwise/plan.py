@@ -1,8 +1,8 @@
-"""Which groups a pass measures together, and whose rows it will bring, before any full pass is made."""
+"""The backward passes of one step: which groups share one, and whose rows it brought."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,83 +10,131 @@ import torch
 from torch import Tensor
 
 from gradprobe.gradients.rowwise.colouring import colour
-from gradprobe.gradients.rowwise.ownership import MixedRowsError, attribute
+from gradprobe.gradients.rowwise.ownership import MixedRowsError
 from gradprobe.gradients.rowwise.rows import NOBODY
-from gradprobe.gradients.rowwise.step import Front, Owners, Step
+from gradprobe.gradients.rowwise.step import Front, Output, Owners, Step
 from gradprobe.gradients.rowwise.tracing import OwnersMeetError, UntraceableError
 
-# Fronts below which owners may still meet: a model with more stages of heads is measured by loop.
+# Stages of heads below which rows may be shared; a model with more is measured by loop.
 _DEPTHS = 3
 
 
 @dataclass(frozen=True, eq=False)
-class Colour:
-    """Groups that share no row and are measured in one pass.
+class Pass:
+    """One backward pass over some groups: the rows [r, d] of every output, and their owners [r].
 
-    `owners` are those of all outputs' rows, by place among the members; None where the graph does not
-    tell, so that a second full pass has to.
+    Owners are places among the members. `traced` says that reading them off the graph gave, or would
+    have given, the right ones.
     """
 
     members: tuple[int, ...]
-    owners: Owners | None
+    values: Mapping[Output, Tensor]
+    owners: Owners
+    traced: bool
 
 
-def plan(step: Step, generator: np.random.Generator) -> list[Colour]:
-    """The passes of a step, as few as the rows nearest to the losses allow.
+def make_passes(step: Step, generator: np.random.Generator, *, check: bool, crowded: bool) -> list[Pass]:
+    """The passes of a step, as few as the rows near the losses allow.
+
+    With `check`, owners come from second passes even where the graph tells them. Say `crowded` where
+    groups are likely to share rows, which saves a pass over all of them that would be in vain.
 
     Raises:
-        MixedRowsError: the passes would be more than the groups.
+        MixedRowsError: rows mix, or the passes would be more than the groups.
     """
+    ways: list[Callable[[], list[Pass]]] = [
+        lambda: [_together(step, generator, check=check)],
+        lambda: _in_turns(step, generator, check=check),
+    ]
+    first, second = reversed(ways) if crowded else ways
+    try:
+        return first()
+    except (MixedRowsError, OwnersMeetError):
+        return second()
+
+
+def _together(step: Step, generator: np.random.Generator, *, check: bool) -> Pass:
+    """One pass over all groups."""
     groups = tuple(range(len(step.losses)))
+    values = _values(step, groups)
+    front = step.front(0)
+    if not check:
+        known = step.find_owners(groups, {output: values[output] for output in front.outputs}, generator)
+        try:
+            return Pass(groups, values, step.trace(groups, front, known), traced=True)
+        except OwnersMeetError:
+            raise
+        except UntraceableError:
+            pass
+    owners = step.find_owners(groups, values, generator)
+    return Pass(groups, values, owners, _agrees(step, groups, front, owners))
+
+
+def _in_turns(step: Step, generator: np.random.Generator, *, check: bool) -> list[Pass]:
+    """A pass for each set of groups that share no row."""
     for depth in range(_DEPTHS):
         front = step.front(depth)
+        footprints = [
+            [rows.ne(0).any(1) for rows in step.rows([i], front.outputs)] for i in range(len(step.losses))
+        ]
+        colours = colour(footprints)
+        if len(colours) == 1:
+            continue
         try:
-            return [_trace(step, groups, front, _owners_at(step, front, generator))]
+            plans = [_follow(step, tuple(own), front, footprints) for own in colours]
         except OwnersMeetError:
             continue
-        except MixedRowsError:
-            return _separated(step, front)
-    raise MixedRowsError("the losses of several groups meet far below their heads")
+        if sum(1 + (owners is None) for _, owners in plans) > len(step.losses):
+            raise MixedRowsError("groups share rows, and would take more passes than the loop")
+        return [_turn(step, generator, *own, check=check) for own in plans]
+    raise MixedRowsError("rows carry the losses of more than one group")
 
 
-def _owners_at(step: Step, front: Front, generator: np.random.Generator) -> Owners:
-    if not front.outputs:
-        return {}
-    found = attribute(
-        lambda scales: step.rows(range(len(step.losses)), front.outputs, scales), len(step.losses), generator
-    )
-    return dict(zip(front.outputs, found.owners, strict=True))
-
-
-def _trace(step: Step, members: tuple[int, ...], front: Front, known: Owners) -> Colour:
+def _follow(
+    step: Step, members: tuple[int, ...], front: Front, footprints: Sequence[Sequence[Tensor]]
+) -> tuple[tuple[int, ...], Owners | None]:
+    """The owners of all outputs' rows in a pass over members that share none; None where unknown."""
+    columns = zip(*(footprints[i] for i in members), strict=True)
+    masks = [torch.stack(column) for column in columns]
+    owners = [torch.where(mask.any(0), mask.int().argmax(0), NOBODY) for mask in masks]
     try:
-        return Colour(members, step.trace(members, front, known))
+        return members, step.trace(members, front, dict(zip(front.outputs, owners, strict=True)))
     except OwnersMeetError:
         raise
     except UntraceableError:
-        return Colour(members, None)
+        return members, None
 
 
-def _separated(step: Step, front: Front) -> list[Colour]:
-    """Passes in which no two groups share a row of the front."""
-    footprints = [
-        [rows.ne(0).any(1) for rows in step.rows([i], front.outputs, [1.0])] for i in range(len(step.losses))
-    ]
-    colours = []
-    for members in colour(footprints):
-        known = dict(zip(front.outputs, _owners(members, footprints), strict=True))
-        try:
-            colours.append(_trace(step, tuple(members), front, known))
-        except OwnersMeetError as error:
-            raise MixedRowsError(str(error)) from error
-    # A pass without known owners needs a second one.
-    if len(colours) == 1 or sum(1 + (own.owners is None) for own in colours) > len(step.losses):
-        raise MixedRowsError("groups share rows and would take more passes than the loop")
-    return colours
+def _turn(
+    step: Step,
+    generator: np.random.Generator,
+    members: tuple[int, ...],
+    owners: Owners | None,
+    *,
+    check: bool,
+) -> Pass:
+    values = _values(step, members)
+    if len(members) == 1 and owners is not None:
+        return Pass(members, values, owners, traced=True)
+    if owners is not None and not check:
+        return Pass(members, values, owners, traced=True)
+    found = step.find_owners(members, values, generator)
+    return Pass(members, values, found, owners is not None and _agree(found, owners))
 
 
-def _owners(members: Sequence[int], footprints: Sequence[Sequence[Tensor]]) -> list[Tensor]:
-    """The owners [r] of the rows of each output, by place among members that share none."""
-    columns = zip(*(footprints[i] for i in members), strict=True)
-    stacked = (torch.stack(column) for column in columns)
-    return [torch.where(masks.any(0), masks.int().argmax(0), NOBODY) for masks in stacked]
+def _values(step: Step, members: Sequence[int]) -> Mapping[Output, Tensor]:
+    return dict(zip(step.outputs, step.rows(members, step.outputs), strict=True))
+
+
+def _agrees(step: Step, groups: Sequence[int], front: Front, owners: Owners) -> bool:
+    try:
+        return _agree(owners, step.trace(groups, front, {output: owners[output] for output in front.outputs}))
+    except UntraceableError:
+        return False
+
+
+def _agree(owners: Owners, traced: Owners) -> bool:
+    """Whether every row that a group reaches was traced to that group."""
+    return all(
+        bool(((owner == NOBODY) | (owner == traced[output])).all()) for output, owner in owners.items()
+    )

@@ -12,7 +12,7 @@ from gradprobe.gradients.rowwise.rows import OwnedRows, wide
 from gradprobe.gradients.rowwise.terms import Lookup, Product, Term
 
 # Rows of a block of the row-by-row products, and the elements of the group gradients held at a time.
-_BLOCK = 192
+_BLOCK = 256
 _HELD = 1 << 24
 
 
@@ -24,8 +24,8 @@ class Portion:
     rows: OwnedRows
 
 
-def inner_products(portions: Sequence[Portion]) -> Tensor:
-    """Inner products [g, g] of the group gradients of one parameter, in float64.
+def inner_products(portions: Sequence[Portion], shape: Sequence[int]) -> Tensor:
+    """Inner products [g, g] of the group gradients of one parameter of some shape, in float64.
 
     The portions are summed before the product: a weight that is used twice has one gradient.
     """
@@ -33,8 +33,8 @@ def inner_products(portions: Sequence[Portion]) -> Tensor:
     total = torch.zeros(groups, groups, dtype=torch.float64, device=portions[0].rows.values.device)
     if _by_blocks(portions):
         return total.add_(_block_sums(portions))
-    for gradients in _group_gradients(portions):
-        flat = gradients.flatten(1)
+    for gradients in _gradient_parts(portions, shape):
+        flat = gradients.reshape(groups, -1)
         total += (flat @ flat.T).double()
     return total
 
@@ -49,37 +49,40 @@ def weighted_sum(portions: Sequence[Portion], weights: Tensor) -> Tensor:
     return total
 
 
-def group_gradients(portions: Sequence[Portion]) -> Tensor:
+def group_gradients(portions: Sequence[Portion], shape: Sequence[int]) -> Tensor:
     """The gradient [g, *shape] of every group, summed over portions."""
-    total = portions[0].term.per_group(portions[0].rows)
-    for portion in portions[1:]:
-        total = total + portion.term.per_group(portion.rows)
-    return total
+    gradients = _zeros(portions, shape)
+    for portion in portions:
+        portion.term.add_to(gradients, portion.rows)
+    return gradients
 
 
-def _group_gradients(portions: Sequence[Portion]) -> Iterator[Tensor]:
+def _zeros(portions: Sequence[Portion], shape: Sequence[int]) -> Tensor:
+    rows = portions[0].rows
+    return wide(rows.values.new_empty(0)).new_zeros(rows.groups, *shape)
+
+
+def _gradient_parts(portions: Sequence[Portion], shape: Sequence[int]) -> Iterator[Tensor]:
     """The group gradients in parts that fit into memory, where the terms can be cut."""
-    rows = [portion.rows for portion in portions]
-    products = [portion.term for portion in portions if isinstance(portion.term, Product)]
-    lookups = [portion.term for portion in portions if isinstance(portion.term, Lookup)]
-    if len(products) == len(portions) and len({term.output_first for term in products}) == 1:
-        inputs = products[0].inputs.shape[1]
-        width = max(_HELD // (rows[0].groups * rows[0].values.shape[1]), 1)
+    products = [(own.term, own.rows) for own in portions if isinstance(own.term, Product)]
+    lookups = [(own.term, own.rows) for own in portions if isinstance(own.term, Lookup)]
+    if len(products) == len(portions) and len({term.output_first for term, _ in products}) == 1:
+        outputs, inputs = shape if products[0][0].output_first else reversed(shape)
+        width = max(_HELD // (portions[0].rows.groups * outputs), 1)
         for start in range(0, inputs, width):
-            part = slice(start, start + width)
-            yield _sum([term.per_group_part(own, part) for term, own in zip(products, rows, strict=True)])
+            some = min(width, inputs - start)
+            part = _zeros(portions, (outputs, some) if products[0][0].output_first else (some, outputs))
+            for product, rows in products:
+                product.add_part_to(part, rows, slice(start, start + some))
+            yield part
     elif len(lookups) == len(portions):
-        tokens = torch.unique(torch.cat([term.index for term in lookups]))
-        yield _sum([term.per_group_part(own, tokens) for term, own in zip(lookups, rows, strict=True)])
+        tokens = torch.unique(torch.cat([term.index for term, _ in lookups]))
+        part = _zeros(portions, (len(tokens), shape[1]))
+        for lookup, rows in lookups:
+            lookup.add_part_to(part, rows, tokens)
+        yield part
     else:
-        yield group_gradients(portions)
-
-
-def _sum(parts: list[Tensor]) -> Tensor:
-    total = parts[0]
-    for part in parts[1:]:
-        total = total + part
-    return total
+        yield group_gradients(portions, shape)
 
 
 def _by_blocks(portions: Sequence[Portion]) -> bool:

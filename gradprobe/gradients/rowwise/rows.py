@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -21,8 +22,7 @@ def wide(values: Tensor) -> Tensor:
 class OwnedRows:
     """Rows [r, ...] of an output gradient and the group that owns each, `owner` [r].
 
-    Rows of `NOBODY` are zero, or belong to groups that another pass measures; either way they count
-    as zero.
+    Rows of `NOBODY` are zero: no loss of the pass reaches them.
     """
 
     values: Tensor
@@ -30,14 +30,15 @@ class OwnedRows:
     groups: int
 
     @cached_property
-    def bounds(self) -> list[int]:
-        """Where groups begin and end after `arrange` [g + 1]."""
+    def slices(self) -> list[tuple[int, slice]]:
+        """Each group that owns rows, and where they are after `arrange`."""
         steps = torch.arange(self.groups + 1, device=self.owner.device)
         order = self._order
         # Unowned zeros between two groups may be counted to either.
         ascending = torch.cummax(self.owner, 0).values if order is None else self.owner[order]
         bounds: list[int] = torch.searchsorted(ascending, steps).tolist()
-        return bounds
+        pairs = enumerate(pairwise(bounds))
+        return [(group, slice(start, end)) for group, (start, end) in pairs if start < end]
 
     def arrange(self, values: Tensor) -> Tensor:
         """Values [r, ...] with each group's rows side by side; the very tensor where they are already."""
@@ -64,10 +65,6 @@ class OwnedRows:
         if not self.owner.numel():
             return None
         owned = self.owner[self.owner != NOBODY]
-        if bool((owned[1:] >= owned[:-1]).all()) and self._strays_are_zero:
+        if bool((owned[1:] >= owned[:-1]).all()):
             return None
         return torch.argsort(self.owner, stable=True)
-
-    @cached_property
-    def _strays_are_zero(self) -> bool:
-        return not bool((self.values[self.owner == NOBODY] != 0).any())

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.graph import Node
 
+from gradprobe.geometry import FloatArray
 from gradprobe.gradients.rowwise.graph import AutogradGraph, output_gradients, shape
+from gradprobe.gradients.rowwise.ownership import find_owners
 from gradprobe.gradients.rowwise.rows import NOBODY
 from gradprobe.gradients.rowwise.tracing import UntraceableError, follow
 from gradprobe.gradients.rowwise.uses import Uses
@@ -31,11 +35,18 @@ class Front:
 
 
 class Step:
-    """The uses of shared parameters in one step, and backward passes to their outputs."""
+    """The uses of shared parameters in one step, and backward passes to their outputs.
 
-    def __init__(self, graph: AutogradGraph, losses: list[Tensor], uses: Uses) -> None:
+    All passes multiply the losses by `scales` [g], which are random: see `ownership`.
+    """
+
+    def __init__(
+        self, graph: AutogradGraph, losses: list[Tensor], uses: Uses, generator: np.random.Generator
+    ) -> None:
         self.losses = losses
         self.uses = uses
+        # Between one and two, with seven binary places: bfloat16 holds them exactly.
+        self.scales: FloatArray = 1.0 + generator.integers(1 << 7, size=len(losses)) / (1 << 7)
         self.outputs: list[Output] = list(dict.fromkeys((use.node, use.lead) for use in uses.known))
         self._graph = graph
         self._reach = graph.reached_by(losses)
@@ -54,12 +65,32 @@ class Step:
             outputs = outputs + lowest
         return Front(outputs, lowest)
 
-    def rows(self, groups: Sequence[int], outputs: Sequence[Output], scales: Sequence[float]) -> list[Tensor]:
-        """The output gradients of the scaled losses of some groups as rows [r, d]; one backward pass."""
+    def rows(
+        self, groups: Sequence[int], outputs: Sequence[Output], factors: Sequence[float] | None = None
+    ) -> list[Tensor]:
+        """The output gradients of some groups' scaled losses as rows [r, d]; one backward pass.
+
+        `factors` multiply the losses once more; a group with factor zero is left out.
+        """
         nodes = list(dict.fromkeys(node for node, _ in outputs))
-        gradients = output_gradients([self.losses[i] for i in groups], nodes, scales)
+        scales = self.scales[list(groups)] * (1.0 if factors is None else np.array(factors))
+        gradients = output_gradients([self.losses[i] for i in groups], nodes, scales.tolist())
         found = dict(zip(nodes, gradients, strict=True))
         return [_flatten(found[node], node, lead) for node, lead in outputs]
+
+    def find_owners(
+        self, groups: Sequence[int], plain: Mapping[Output, Tensor], generator: np.random.Generator
+    ) -> Owners:
+        """The owners [r] of the rows of some outputs, by place among the groups, from further passes.
+
+        Raises:
+            MixedRowsError: some row carries the loss of more than one group.
+        """
+        if not plain:
+            return {}
+        run = partial(self.rows, groups, list(plain))
+        found = find_owners(list(plain.values()), run, len(groups), generator)
+        return dict(zip(plain, found, strict=True))
 
     def trace(self, members: Sequence[int], front: Front, known: Owners) -> Owners:
         """The owners [r] of the rows of all outputs, by place among the members, as the graph tells them.

@@ -15,8 +15,8 @@ from gradprobe.gradients.rowwise.rows import OwnedRows, wide
 class Term(Protocol):
     """One use of a parameter, whose gradient is a sum over the rows of the use's output gradient."""
 
-    def per_group(self, rows: OwnedRows) -> Tensor:
-        """The gradient [g, *shape of the parameter] of every group, in the wide dtype."""
+    def add_to(self, gradients: Tensor, rows: OwnedRows) -> None:
+        """Add every group's gradient to `gradients` [g, *shape of the parameter], of the wide dtype."""
         ...
 
     def total(self, output: Tensor) -> Tensor:
@@ -31,18 +31,16 @@ class Product(Term):
     inputs: Tensor
     output_first: bool
 
-    def per_group(self, rows: OwnedRows) -> Tensor:
+    def add_to(self, gradients: Tensor, rows: OwnedRows) -> None:
         """Grouped products, a matrix a group."""
-        return self.per_group_part(rows, slice(None))
+        self.add_part_to(gradients, rows, slice(None))
 
-    def per_group_part(self, rows: OwnedRows, columns: slice) -> Tensor:
-        """As `per_group`, for some of the k inputs only."""
-        a, b = wide(rows.arrange(self.inputs)[:, columns]), wide(rows.arranged)
+    def add_part_to(self, gradients: Tensor, rows: OwnedRows, columns: slice) -> None:
+        """As `add_to`, for some of the k inputs only."""
+        a, b = rows.arrange(self.inputs)[:, columns], rows.arranged
         left, right = (b, a) if self.output_first else (a, b)
-        gradients = a.new_empty(rows.groups, left.shape[1], right.shape[1])
-        for group, (start, end) in enumerate(zip(rows.bounds, rows.bounds[1:], strict=False)):
-            torch.mm(left[start:end].T, right[start:end], out=gradients[group])
-        return gradients
+        for group, own in rows.slices:
+            gradients[group].addmm_(wide(left[own]).T, wide(right[own]))
 
     def total(self, output: Tensor) -> Tensor:
         """One product over all rows."""
@@ -64,11 +62,11 @@ class RowSum(Term):
     shape: torch.Size
     factor: Callable[[], Tensor] | None = None
 
-    def per_group(self, rows: OwnedRows) -> Tensor:
+    def add_to(self, gradients: Tensor, rows: OwnedRows) -> None:
         """Sums over each group's slice of rows."""
         each = rows.arrange(self._per_row(rows.values))
-        bounds = zip(rows.bounds, rows.bounds[1:], strict=False)
-        return torch.stack([each[start:end].sum(0) for start, end in bounds]).reshape(-1, *self.shape)
+        for group, own in rows.slices:
+            gradients[group] += each[own].sum(0).reshape(self.shape)
 
     def total(self, output: Tensor) -> Tensor:
         """The sum over all rows."""
@@ -80,7 +78,7 @@ class RowSum(Term):
             values = values * wide(self.factor())
         values = values.flatten(0, self.lead - 1)
         broadcast = [i for i, size in enumerate(self.pattern, start=1) if size == 1 != values.shape[i]]
-        return (values.sum(broadcast) if broadcast else values).flatten(1)
+        return (values.sum(broadcast) if broadcast else values).reshape(len(values), -1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,13 +90,13 @@ class Lookup(Term):
     padding: int
     sparse: bool
 
-    def per_group(self, rows: OwnedRows) -> Tensor:
-        """One table [v, d] a group."""
-        return self._tables(rows, self.index, self.size)
+    def add_to(self, gradients: Tensor, rows: OwnedRows) -> None:
+        """One table a group."""
+        self._add(gradients, rows, self.index)
 
-    def per_group_part(self, rows: OwnedRows, tokens: Tensor) -> Tensor:
-        """As `per_group`, for the given tokens [u] only, which ascend and hold all that are looked up."""
-        return self._tables(rows, torch.searchsorted(tokens, self.index), len(tokens))
+    def add_part_to(self, gradients: Tensor, rows: OwnedRows, tokens: Tensor) -> None:
+        """As `add_to`, for the given tokens [u] only, which ascend and hold all that are looked up."""
+        self._add(gradients, rows, torch.searchsorted(tokens, self.index))
 
     def total(self, output: Tensor) -> Tensor:
         """The table's gradient from all rows; sparse where the embedding asks for that."""
@@ -109,12 +107,10 @@ class Lookup(Term):
             )
         return values.new_zeros(self.size, values.shape[1]).index_add_(0, self.index, values)
 
-    def _tables(self, rows: OwnedRows, index: Tensor, size: int) -> Tensor:
-        values = self._unpadded(rows.values)
+    def _add(self, gradients: Tensor, rows: OwnedRows, index: Tensor) -> None:
         owned = rows.owner >= 0
-        place = rows.owner[owned] * size + index[owned]
-        flat = values.new_zeros(rows.groups * size, values.shape[1]).index_add_(0, place, values[owned])
-        return flat.reshape(rows.groups, size, -1)
+        place = rows.owner[owned] * gradients.shape[1] + index[owned]
+        gradients.flatten(0, 1).index_add_(0, place, self._unpadded(rows.values)[owned])
 
     def _unpadded(self, output: Tensor) -> Tensor:
         values = wide(output)
@@ -128,11 +124,11 @@ class Convolution(Term):
     inputs: Tensor
     backward: Callable[[Tensor, Tensor], Tensor]
 
-    def per_group(self, rows: OwnedRows) -> Tensor:
+    def add_to(self, gradients: Tensor, rows: OwnedRows) -> None:
         """One weight gradient a group."""
-        a, b = wide(rows.arrange(self.inputs)), wide(rows.arranged)
-        bounds = zip(rows.bounds, rows.bounds[1:], strict=False)
-        return torch.stack([self.backward(a[start:end], b[start:end]) for start, end in bounds])
+        a, b = rows.arrange(self.inputs), rows.arranged
+        for group, own in rows.slices:
+            gradients[group] += self.backward(wide(a[own]), wide(b[own]))
 
     def total(self, output: Tensor) -> Tensor:
         """The weight gradient of all samples."""
