@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from gradprobe.errors import InputError, MeasurementError
 from gradprobe.geometry import Group
 
-Rows = Mapping[str, Sequence[Hashable] | Tensor]
+Rows = Mapping[str, Sequence[Hashable] | Tensor | npt.NDArray[Any]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +101,7 @@ def _check_rows(task: str, loss: Tensor, rows: Rows) -> list[Hashable]:
             "pass losses before their mean, or leave rows= out"
         )
     given = rows[task]
-    names = given.tolist() if isinstance(given, Tensor) else list(given)
+    names = list(given) if isinstance(given, Sequence) else given.tolist()
     if len(names) != loss.numel() or len(set(names)) != len(names):
         raise InputError(
             f"rows[{task!r}]: expected {loss.numel()} distinct molecules, one for each loss, "

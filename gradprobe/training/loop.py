@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from gradprobe.combiners import Combiner
+from gradprobe.encoders.features import IntArray
 from gradprobe.errors import MeasurementError, TrainingError, missing_extra
 from gradprobe.training.batches import Batch, Batches, make_batches
 from gradprobe.training.data import TrainingData
@@ -28,8 +29,10 @@ from gradprobe.training.update import CombinedUpdate
 class Observer(Protocol):
     """Looks on without touching the run; see `observe.ProbeObserver`."""
 
-    def before_update(self, losses: Mapping[str, Tensor], step: int, epoch: int) -> None:
-        """The per-row losses that the coming update will use, with their graph."""
+    def before_update(
+        self, losses: Mapping[str, Tensor], rows: Mapping[str, IntArray], step: int, epoch: int
+    ) -> None:
+        """The per-row losses that the coming update will use, with their graph, and their molecules."""
         ...
 
     def end_of_epoch(self, epoch: int, step: int, *, last: bool) -> None:
@@ -172,7 +175,8 @@ class _Run:
                 raise TrainingError(_diverged(f"the loss of {task!r}", epoch, self.steps))
         with _located(epoch, self.steps):
             if self.observer is not None:
-                self.observer.before_update(losses, self.steps, epoch)
+                rows = {task: batch.rows(task) for task in losses}
+                self.observer.before_update(losses, rows, self.steps, epoch)
             self.update(means)
         self.optimizer.step()
         self.steps += 1

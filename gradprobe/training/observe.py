@@ -28,12 +28,12 @@ _FOLDS: Mapping[Literal["train", "heldout"], Fold] = {"train": "train", "heldout
 class ProbeObserver:
     """Measures a run into one trace, and changes nothing about it.
 
-    The minibatch every `probe_every` steps, on the very losses of the step; the validation fold
-    (split `heldout`) before training, every `heldout_every` epochs and at the end; the train fold
-    before training and at the end. Folds are measured in eval mode, with the effective rank of the
-    representation of up to 512 of their molecules, evenly spaced; `rows` caps the molecules of each
-    task with which a fold is measured, also evenly spaced. Steps and folds on which fewer than
-    two tasks have labels are left out: a conflict needs two.
+    The minibatch every `probe_every` steps, on the very losses of the step and with its molecules in
+    two halves, A and B; the validation fold (split `heldout`) before training, every `heldout_every`
+    epochs and at the end; the train fold before training and at the end. Whole folds are measured in
+    eval mode, with the effective rank of the representation of up to 512 of their molecules, evenly
+    spaced; `rows` caps the molecules of each task with which a fold is measured, also evenly spaced.
+    Steps and folds on which fewer than two tasks have labels are left out: a conflict needs two.
     """
 
     def __init__(
@@ -68,10 +68,12 @@ class ProbeObserver:
         """What was measured so far."""
         return self._gradients.trace
 
-    def before_update(self, losses: Mapping[str, Tensor], step: int, epoch: int) -> None:
-        """Measure a minibatch."""
+    def before_update(
+        self, losses: Mapping[str, Tensor], rows: Mapping[str, IntArray], step: int, epoch: int
+    ) -> None:
+        """Measure a minibatch, split into two halves of its molecules."""
         if len(losses) >= 2:
-            self._gradients.measure(losses, step=step, epoch=epoch)
+            self._gradients.measure(losses, rows=rows, step=step, epoch=epoch)
 
     def end_of_epoch(self, epoch: int, step: int, *, last: bool) -> None:
         """Measure the folds that are due."""

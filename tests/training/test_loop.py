@@ -200,7 +200,8 @@ class Watcher:
     def __init__(self):
         self.updates, self.epochs = [], []
 
-    def before_update(self, losses, step, epoch):
+    def before_update(self, losses, rows, step, epoch):
+        assert {task: len(names) for task, names in rows.items()} == {t: len(v) for t, v in losses.items()}
         self.updates.append((epoch, step, {task: len(rows) for task, rows in losses.items()}))
 
     def end_of_epoch(self, epoch, step, *, last):
@@ -265,6 +266,6 @@ def test_steps_and_folds_with_one_task_are_not_probed():
     observer = ProbeObserver(
         model, TrainingData(**{**vars(data), "rows": rows}), probe_every=1, heldout_every=1, seed=0
     )
-    observer.before_update({"focal": torch.zeros(3, requires_grad=True)}, 0, 0)
+    observer.before_update({"focal": torch.zeros(3, requires_grad=True)}, {"focal": np.arange(3)}, 0, 0)
     observer.end_of_epoch(-1, -1, last=False)
     assert [record.split for record in observer.trace.gramians] == ["train"]
