@@ -27,7 +27,7 @@ from gradprobe.gradients import (
     select_parameters,
 )
 from gradprobe.probes.describe import describe, with_trunk
-from gradprobe.probes.inert import evaluating, generators_of, inert
+from gradprobe.probes.inert import evaluating, generators_of, inert, separate_pass
 from gradprobe.probes.losses import Rows, check_losses, split_into_folds, whole_tasks
 from gradprobe.probes.split import LossFunction, sum_over_split
 from gradprobe.trace import GramianRecord, SplitName, Trace
@@ -166,7 +166,7 @@ class GradientProbe:
             self._last_step = step
         with inert(self._model, generators_of(loader)), evaluating(self._model):
             sums = JacobianSum(self._shared or all_parameters(self._model, self._layers))
-            sum_over_split(sums, self._model, loader, loss_fn)
+            sum_over_split(sums, self._model, separate_pass(loader), loss_fn)
             capture, shared = self._on_trunk(sums.capture(), sums.groups)
             values = capture.gramian()
         gramian = Gramian(sums.groups, shared.layers, values, sums.counts, shared.counts)

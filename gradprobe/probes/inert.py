@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import copy
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils.data import DataLoader
 
 # What a module keeps in its dictionary besides its state: registries that are restored by their own means.
 _REGISTRIES = frozenset(vars(nn.Module())) - {"training"}
 
 
 @contextmanager
-def inert(model: nn.Module, generators: Iterable[torch.Generator] = ()) -> Iterator[None]:
+def inert(model: nn.Module, generators: Iterable[Any] = ()) -> Iterator[None]:
     """A block after which model and random state are bit for bit what they were, exceptions included.
 
     Restores buffers (batch-norm statistics move when a checkpoint is recomputed), train and eval
     flags, the plain attributes of every module (a stateful metric used as a criterion), the global
-    random states of torch, CUDA, NumPy and Python, and the given generators. Gradient hooks on
+    random states of torch, CUDA, NumPy and Python, and the given generators of theirs. Gradient hooks on
     parameters, which `torch.autograd.grad` would call, are silent inside: what is measured is the
     gradient before them. Gradients are enabled and autocast is off inside, whatever the caller has.
 
@@ -30,7 +32,7 @@ def inert(model: nn.Module, generators: Iterable[torch.Generator] = ()) -> Itera
     once a backward pass; and state outside the model, such as a metric of the caller's own.
     """
     with ExitStack() as stack:
-        stack.enter_context(_random_state(list(generators)))
+        stack.enter_context(_random_state(generators))
         stack.enter_context(_module_state(model))
         stack.enter_context(_silent_hooks(model))
         stack.enter_context(torch.inference_mode(False))
@@ -55,12 +57,30 @@ def evaluating(model: nn.Module) -> Iterator[None]:
     yield
 
 
-def generators_of(loader: Any) -> list[torch.Generator]:
-    """The generators that iterating over a DataLoader draws from, besides the global one."""
-    batches = getattr(loader, "batch_sampler", None)
-    places = (loader, getattr(loader, "sampler", None), batches, getattr(batches, "sampler", None))
-    found = (getattr(place, "generator", None) for place in places)
-    return list({id(entry): entry for entry in found if isinstance(entry, torch.Generator)}.values())
+def generators_of(loader: Any) -> list[Any]:
+    """The generators of torch, NumPy and Python that a loader, its samplers or its data set hold.
+
+    Iterating draws from them, besides the global random states.
+    """
+    batches, dataset = getattr(loader, "batch_sampler", None), getattr(loader, "dataset", None)
+    places = [loader, getattr(loader, "sampler", None), batches, getattr(batches, "sampler", None), dataset]
+    while (dataset := getattr(dataset, "dataset", None)) is not None:  # a subset's own
+        places.append(dataset)
+    held = [value for place in places for value in getattr(place, "__dict__", {}).values()]
+    return list({id(value): value for value in held if _rewind(value) is not None}.values())
+
+
+def separate_pass(loader: Iterable[Any]) -> Iterable[Any]:
+    """What to iterate over in place of a loader that the caller may be in the middle of.
+
+    A DataLoader with persistent workers has one iterator only: a second pass would cut the first one
+    short, and move the random state that its workers keep. Its twin starts workers of its own.
+    """
+    if not (isinstance(loader, DataLoader) and loader.persistent_workers):
+        return loader
+    twin = copy.copy(loader)
+    vars(twin).update(persistent_workers=False, _iterator=None)
+    return twin
 
 
 def _own_validation_switch(model: nn.Module) -> Any:
@@ -72,8 +92,8 @@ def _own_validation_switch(model: nn.Module) -> Any:
 
 
 @contextmanager
-def _random_state(generators: list[torch.Generator]) -> Iterator[None]:
-    own = [(generator, generator.get_state()) for generator in generators]
+def _random_state(generators: Iterable[Any]) -> Iterator[None]:
+    rewinds = [rewind for generator in generators if (rewind := _rewind(generator)) is not None]
     python, legacy = random.getstate(), np.random.get_state()  # noqa: NPY002
     cpu = torch.get_rng_state()
     started = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
@@ -86,8 +106,19 @@ def _random_state(generators: list[torch.Generator]) -> Iterator[None]:
         torch.set_rng_state(cpu)
         if cuda is not None:
             torch.cuda.set_rng_state_all(cuda)
-        for generator, state in own:
-            generator.set_state(state)
+        for rewind in rewinds:
+            rewind()
+
+
+def _rewind(generator: Any) -> Callable[[], object] | None:
+    """What puts a generator back to where it is now; None for what is no generator."""
+    if isinstance(generator, torch.Generator | np.random.RandomState):
+        return partial(generator.set_state, generator.get_state())  # type: ignore[arg-type]
+    if isinstance(generator, np.random.Generator):
+        return partial(setattr, generator.bit_generator, "state", generator.bit_generator.state)
+    if isinstance(generator, random.Random):
+        return partial(generator.setstate, generator.getstate())
+    return None
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from gradprobe.errors import InputError, MeasurementError
 from gradprobe.geometry import EffectiveRank, effective_rank
 from gradprobe.probes.describe import describe
-from gradprobe.probes.inert import evaluating, generators_of, inert
+from gradprobe.probes.inert import evaluating, generators_of, inert, separate_pass
 from gradprobe.trace import QuantityRecord, Trace
 
 
@@ -78,7 +78,7 @@ class RepresentationProbe:
         with inert(self._model, generators_of(loader)), evaluating(self._model), torch.no_grad():
             handle = self._layer.register_forward_hook(lambda _module, _inputs, output: rows.append(output))
             try:
-                for batch in loader:
+                for batch in separate_pass(loader):
                     forward(self._model, batch)
                     if self._max_rows is not None and sum(len(row) for row in rows) >= self._max_rows:
                         break

@@ -176,6 +176,62 @@ def test_random_numbers_drawn_while_measuring_are_drawn_again_by_the_caller():
     assert torch.equal(generator.get_state(), own)
 
 
+@pytest.mark.parametrize("make", [np.random.default_rng, np.random.RandomState, random.Random])
+@pytest.mark.parametrize("subset", [False, True])
+def test_a_data_set_with_a_generator_of_its_own_goes_on_where_it_was(make, subset):
+    from torch.utils.data import DataLoader, Dataset, Subset
+
+    class Noisy(Dataset[Tensor]):
+        def __init__(self) -> None:
+            self.noise = make(3)
+
+        def __len__(self) -> int:
+            return 6
+
+        def __getitem__(self, index: int) -> Tensor:
+            return torch.tensor([index + self.noise.uniform(0.0, 1.0)])
+
+    data = Noisy()
+    loader = DataLoader(Subset(data, [0, 2, 4]) if subset else data, batch_size=2)
+    model = nn.Linear(1, 2)
+
+    def losses(model: nn.Module, batch: Tensor) -> dict[str, Tensor]:
+        both = model(batch.float())
+        return {"a": both[:, 0], "b": both[:, 1]}
+
+    GradientProbe(model, focal="a", shared=model).measure_loader(loader, losses, split="train")
+    RepresentationProbe(model, layer=model).measure_loader(
+        loader, lambda model, batch: model(batch.float()), split="train", step=0
+    )
+    assert data.noise.uniform(0.0, 1.0) == make(3).uniform(0.0, 1.0)
+
+
+def test_a_pass_with_persistent_workers_is_not_cut_short_by_a_measurement_in_its_middle():
+    from torch.utils.data import DataLoader, TensorDataset
+
+    def losses(model: nn.Module, batch: list[Tensor]) -> dict[str, Tensor]:
+        both = model(batch[0])
+        return {"a": both[:, 0], "b": both[:, 1]}
+
+    def seen(probed: bool) -> list[list[float]]:
+        generator = torch.Generator().manual_seed(3)
+        data = TensorDataset(torch.arange(8.0)[:, None])
+        loader = DataLoader(
+            data, batch_size=2, shuffle=True, generator=generator, num_workers=1, persistent_workers=True
+        )
+        model = nn.Linear(1, 2)
+        probe = GradientProbe(model, focal="a", shared=model)
+        batches = []
+        for _ in range(2):
+            for i, batch in enumerate(loader):
+                batches.append(batch[0].flatten().tolist())
+                if probed and i == 1:
+                    assert probe.measure_loader(loader, losses, split="train").gramian.rows == (8, 8)
+        return batches
+
+    assert seen(probed=True) == seen(probed=False)
+
+
 @pytest.mark.parametrize("place", ["loader", "sampler", "batch_sampler"])
 def test_the_order_of_a_loader_with_a_generator_of_its_own_does_not_move(place):
     from torch.utils.data import BatchSampler, DataLoader, RandomSampler
