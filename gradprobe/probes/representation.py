@@ -76,7 +76,9 @@ class RepresentationProbe:
         """
         rows: list[Tensor] = []
         with inert(self._model, generators_of(loader)), evaluating(self._model), torch.no_grad():
-            handle = self._layer.register_forward_hook(lambda _module, _inputs, output: rows.append(output))
+            handle = self._layer.register_forward_hook(
+                lambda _module, _inputs, output: rows.append(self._kept(output))
+            )
             try:
                 for batch in separate_pass(loader):
                     forward(self._model, batch)
@@ -94,15 +96,25 @@ class RepresentationProbe:
             self.trace.append(QuantityRecord(step, split, name, float(size), epoch=epoch, layer=self._name))
         return rank
 
+    def _kept(self, output: Any) -> Tensor:
+        """A copy of an output [b, d]: what follows the layer may change it in place."""
+        if not isinstance(output, Tensor) or output.dim() != 2:
+            came = f"shape {tuple(output.shape)}" if isinstance(output, Tensor) else type(output).__name__
+            raise MeasurementError(
+                f"layer: expected outputs [rows, width] from {self._name!r}, got {came}; "
+                "choose the layer whose output is the representation of a row"
+            )
+        return output.detach().clone()
+
     def _matrix(self, rows: list[Tensor]) -> np.ndarray:
         if not rows:
             raise InputError(
                 f"forward: expected a call of layer {self._name!r}, got none in the whole loader"
             )
-        shapes = {tuple(row.shape[1:]) if isinstance(row, Tensor) else type(row).__name__ for row in rows}
-        if len(shapes) > 1 or rows[0].dim() != 2:
+        widths = sorted({row.shape[1] for row in rows})
+        if len(widths) > 1:
             raise MeasurementError(
-                f"layer: expected outputs [rows, width] from {self._name!r}, got {sorted(map(str, shapes))}; "
+                f"layer: expected outputs of one width from {self._name!r}, got {widths}; "
                 "choose the layer whose output is the representation of a row"
             )
         matrix = torch.cat(rows)[: self._max_rows]

@@ -124,6 +124,39 @@ def test_a_layer_whose_output_is_no_row_a_molecule_is_named():
         probe.measure_loader([torch.ones(2, 5, 3)], _forward, split="train", step=0)
 
 
+def test_a_layer_whose_output_is_no_tensor_is_named():
+    class Recurrent(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.states = nn.LSTM(3, 4, batch_first=True)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.states(x)[0]
+
+    model = Recurrent()
+    with pytest.raises(MeasurementError, match=r"expected outputs \[rows, width\] from 'states', got tuple"):
+        RepresentationProbe(model, layer=model.states).measure_loader(
+            [torch.ones(2, 5, 3)], _forward, split="train", step=0
+        )
+
+
+def test_outputs_of_different_widths_are_named():
+    model = nn.Sequential(nn.Identity(), nn.Linear(3, 1))
+    with pytest.raises(MeasurementError, match=r"expected outputs of one width from '0', got \[3, 4\]"):
+        RepresentationProbe(model, layer=model[0]).measure_loader(
+            [torch.ones(2, 3), torch.ones(2, 4)], lambda own, batch: own[0](batch), split="train", step=0
+        )
+
+
+def test_what_follows_in_place_does_not_reach_the_rows(batches):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 6), nn.ReLU(inplace=True))
+    rank = RepresentationProbe(model, layer=model[0]).measure_loader(batches, _forward, split="train", step=0)
+    with torch.no_grad():
+        rows = torch.cat([model[0](batch) for batch in batches])
+    assert rank.raw == pytest.approx(effective_rank(rows.double().numpy()).raw, rel=1e-6)
+
+
 def test_outputs_that_are_not_finite_are_an_error_of_the_measurement():
     model = nn.Linear(3, 2)
     probe = RepresentationProbe(model, layer=model)
