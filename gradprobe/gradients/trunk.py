@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -25,31 +26,26 @@ def find_trunk(capture: JacobianCapture, tasks: Sequence[str], model: nn.Module)
     last test, whose rows are inputs, not outputs.
 
     What counts is the module that owns a parameter, however layers are named. A module whose gradient
-    is zero for all tasks is left out too: it may be the head of a task without rows here.
+    is zero for all tasks tells nothing by itself: the trunk behind heads that start at zero, or a
+    residual branch that does, looks like the joined head of a task without rows here. It is taken for
+    a head if its parameters have the shapes of a joined head's, and kept otherwise.
 
     Raises:
-        MeasurementError: nothing is shared.
+        MeasurementError: nothing is shared, or fewer than two tasks have a gradient to tell it by.
     """
+    names = list(dict.fromkeys(tasks))
     rows = [
-        _merge([row for row, name in zip(capture.rows, tasks, strict=True) if name == task])
-        for task in dict.fromkeys(tasks)
+        _merge([row for row, name in zip(capture.rows, tasks, strict=True) if name == task]) for task in names
     ]
+    _check_evidence(rows, names)
     candidates = capture.shared
     reached: dict[str, list[int]] = {}
     for position, name in enumerate(candidates.names):
         if sum(row[position] is not None for row in rows) >= 2:
             reached.setdefault(owning_module(name), []).append(position)
-    embeddings = {
-        id(parameter)
-        for module in model.modules()
-        if isinstance(module, nn.Embedding | nn.EmbeddingBag)
-        for parameter in module.parameters(recurse=False)
-    }
+    heads = _heads(reached, rows, candidates, _embedding_parameters(model))
     kept = [
-        position
-        for positions in reached.values()
-        if not _is_head(positions, rows, candidates, embeddings)
-        for position in positions
+        position for module, positions in reached.items() if module not in heads for position in positions
     ]
     if not kept:
         raise MeasurementError(
@@ -61,19 +57,63 @@ def find_trunk(capture: JacobianCapture, tasks: Sequence[str], model: nn.Module)
     return candidates.keep(sorted(kept), (module for module in excluded if module not in trunk))
 
 
-def _is_head(
-    positions: Sequence[int], rows: Sequence[Row], candidates: SharedParameters, embeddings: set[int]
-) -> bool:
-    """Whether the parameters of a module serve at most one task, or each task with rows of its own."""
-    supports = [
-        torch.cat([_row_support(row[p], candidates.parameters[p]) for p in positions]) for row in rows
+def _check_evidence(rows: Sequence[Row], tasks: Sequence[str]) -> None:
+    learning = [
+        task
+        for task, row in zip(tasks, rows, strict=True)
+        if any(gradient is not None and bool(_dense(gradient).any()) for gradient in row)
     ]
+    if len(learning) < 2:
+        raise MeasurementError(
+            "shared: expected gradients other than zero of at least two tasks to find the trunk by, got them "
+            f"of {learning}; measure first where two tasks have an error to learn from, or name the trunk "
+            "with shared="
+        )
+
+
+def _heads(
+    reached: Mapping[str, Sequence[int]],
+    rows: Sequence[Row],
+    candidates: SharedParameters,
+    embeddings: set[int],
+) -> set[str]:
+    """The modules, among those that two losses reach, that serve one task, or each with rows of its own."""
+    use = {
+        module: _use([_support(row, positions, candidates) for row in rows])
+        for module, positions in reached.items()
+    }
+    shapes = {module: [candidates.parameters[p].shape for p in reached[module]] for module in reached}
+    exempt = {
+        module
+        for module in reached
+        if any(id(candidates.parameters[p]) in embeddings for p in reached[module])
+    }
+    joined = [module for module in reached if use[module] == "one task"]
+    fused = [module for module in reached if use[module] == "rows apart" and module not in exempt]
+    of_joined = [shapes[module] for module in joined]
+    alike = [module for module in reached if use[module] == "none" and shapes[module] in of_joined]
+    return {*joined, *fused, *alike}
+
+
+def _use(supports: Sequence[Tensor]) -> Literal["none", "one task", "rows apart", "rows in common"]:
+    """How tasks use a module, from the rows [d] of its weights where each has a non-zero gradient."""
     active = [support for support in supports if support.any()]
     if len(active) < 2:
-        return True
-    if any(id(candidates.parameters[position]) in embeddings for position in positions):
-        return False
-    return not any((a & b).any() for a, b in combinations(active, 2))
+        return "one task" if active else "none"
+    return "rows in common" if any((a & b).any() for a, b in combinations(active, 2)) else "rows apart"
+
+
+def _support(row: Row, positions: Sequence[int], candidates: SharedParameters) -> Tensor:
+    return torch.cat([_row_support(row[p], candidates.parameters[p]) for p in positions])
+
+
+def _embedding_parameters(model: nn.Module) -> set[int]:
+    return {
+        id(parameter)
+        for module in model.modules()
+        if isinstance(module, nn.Embedding | nn.EmbeddingBag)
+        for parameter in module.parameters(recurse=False)
+    }
 
 
 def _row_support(gradient: Tensor | None, parameter: nn.Parameter) -> Tensor:
@@ -81,8 +121,11 @@ def _row_support(gradient: Tensor | None, parameter: nn.Parameter) -> Tensor:
     rows = parameter.shape[0] if parameter.dim() else 1
     if gradient is None:
         return torch.zeros(rows, dtype=torch.bool, device=parameter.device)
-    dense = gradient.to_dense() if gradient.layout != torch.strided else gradient
-    return dense.detach().reshape(rows, -1).ne(0).any(dim=1)
+    return _dense(gradient).reshape(rows, -1).ne(0).any(dim=1)
+
+
+def _dense(gradient: Tensor) -> Tensor:
+    return (gradient.to_dense() if gradient.layout != torch.strided else gradient).detach()
 
 
 def _merge(rows: Sequence[Row]) -> Row:

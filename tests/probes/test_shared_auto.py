@@ -112,6 +112,54 @@ def test_a_head_joined_to_the_others_is_left_out_also_while_its_task_has_no_rows
     assert probe.trace.header.tasks == ("a", "b", "c")
 
 
+class Joined(nn.Module):
+    """A trunk with a residual branch, and one head a task whose outputs are joined."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Linear(4, 6)
+        self.branch = nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 6))
+        self.heads = nn.ModuleList(nn.Linear(6, 1) for _ in range(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        stem = self.stem(x)
+        representation = stem + self.branch(stem)
+        return torch.cat([head(representation) for head in self.heads], dim=1)
+
+
+def _joined(zero: nn.Module, model: Joined, tasks: str) -> GradientProbe:
+    for parameter in zero.parameters():
+        nn.init.zeros_(parameter)
+    outputs = model(torch.randn(5, 4))
+    probe = GradientProbe(model, focal="a")
+    probe.measure({task: (outputs[:, "abc".index(task)] - 1) ** 2 for task in tasks})
+    return probe
+
+
+@pytest.mark.parametrize("tasks", ["abc", "ab"])
+def test_a_residual_branch_that_starts_at_zero_is_trunk_and_a_silent_head_is_not(tasks):
+    model = Joined()
+    header = _joined(model.branch[2], model, tasks).trace.header
+    assert header.layers == ("stem", "branch.0", "branch.2")
+    assert header.excluded == ("heads.0", "heads.1", "heads.2")
+
+
+def test_the_trunk_is_found_behind_heads_that_start_at_zero():
+    model = Joined()
+    probe = _joined(model.heads, model, "abc")
+    assert probe.trace.header.layers == ("stem", "branch.0", "branch.2")
+    assert probe.trace.gramians[0].gramian.total.tolist() == [[0.0] * 3] * 3
+    frame = probe.trace.frame()
+    assert set(frame[frame.quantity == "cosine"].reason) == {"a zero gradient has no direction"}
+
+
+def test_one_task_with_a_gradient_is_not_enough_to_find_the_trunk_by():
+    model = Joined()
+    outputs = model(torch.randn(5, 4))
+    with pytest.raises(MeasurementError, match=r"gradients other than zero of at least two tasks .*\['a'\]"):
+        GradientProbe(model, focal="a").measure({"a": outputs[:, 0] ** 2, "b": 0.0 * outputs[:, 1]})
+
+
 @pytest.mark.parametrize("how", ["minibatch", "folds", "split"])
 @pytest.mark.parametrize("name", ["dense_embedding", "sparse_embedding"])
 def test_an_embedding_is_kept_though_no_two_tasks_have_a_token_in_common(name, how):
