@@ -27,7 +27,10 @@ class JacobianCapture:
     note: str = ""
 
     def gramian(self) -> FloatArray:
-        """Inner products [l, g, g] of the rows, accumulated in float64."""
+        """Inner products [l, g, g] of the rows, accumulated in float64.
+
+        A complex gradient counts as its real and its imaginary parts.
+        """
         groups = len(self.rows)
         values = np.zeros((len(self.shared.layers), groups, groups))
         for position, layer in enumerate(self.shared.layer_of):
@@ -63,7 +66,8 @@ def _inner_products(gradients: Sequence[Tensor]) -> FloatArray:
 
 def _flatten(gradient: Tensor) -> Tensor:
     dense = gradient.to_dense() if gradient.layout != torch.strided else gradient
-    return dense.detach().reshape(-1)
+    flat = dense.detach().reshape(-1)
+    return torch.view_as_real(flat.resolve_conj()).reshape(-1) if flat.is_complex() else flat
 
 
 def _weighted_sum(gradients: Sequence[Tensor | None], weights: FloatArray) -> Tensor | None:

@@ -142,3 +142,15 @@ def test_products_are_summed_in_double_precision():
     loss = (layer.weight * gradient).sum()
     value = LoopEngine().capture([loss, loss], all_parameters(layer)).gramian()[0, 0, 1]
     assert value == pytest.approx(100_000 * float(gradient[0, 0].double()) ** 2, rel=1e-12)
+
+
+def test_complex_gradients_count_with_their_imaginary_parts():
+    torch.manual_seed(0)
+    weight = torch.nn.Parameter(torch.randn(3, dtype=torch.complex128))
+    model = torch.nn.ParameterList([weight])
+    directions = torch.randn(2, 3, dtype=torch.complex128)
+    losses = [(weight * direction).sum().abs() for direction in directions]
+    gradients = [torch.autograd.grad(loss, weight, retain_graph=True)[0].numpy() for loss in losses]
+    parts = np.array([np.concatenate([gradient.real, gradient.imag]) for gradient in gradients])
+    capture = LoopEngine().capture(losses, all_parameters(model))
+    np.testing.assert_allclose(capture.gramian()[0], parts @ parts.T, rtol=1e-12)
