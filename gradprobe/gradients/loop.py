@@ -23,6 +23,10 @@ _REMEDIES = (
         "second time",
         "the graph was already freed; measure before calling backward, or keep it with retain_graph=True",
     ),
+    (
+        "modified by an inplace operation",
+        "what the graph needs was changed since the forward pass; measure before the optimiser's step",
+    ),
 )
 
 

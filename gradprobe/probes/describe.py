@@ -23,8 +23,10 @@ def describe(
     """What is known of a run before its first measurement.
 
     Raises:
-        InputError: the model has no parameters.
+        InputError: no module, or one without parameters.
     """
+    if not isinstance(model, nn.Module):
+        raise InputError(f"model: expected a torch.nn.Module, got {type(model).__name__}")
     first = next(model.parameters(), None)
     if first is None:
         raise InputError("model: expected a module with parameters, got one without")

@@ -75,12 +75,8 @@ class GradientProbe:
         seed: int = 0,
         batches: str = "",
     ) -> None:
-        if every < 1:
-            raise InputError(f"every: expected a count from 1 on, got {every}")
-        if engine not in _ENGINES:
-            raise InputError(f"engine: expected one of {sorted(_ENGINES)}, got {engine!r}")
-        if isinstance(shared, str) and shared != "auto":
-            raise InputError(f"shared: expected 'auto', a module or parameters, got {shared!r}")
+        _check_options(every=every, layers=layers, engine=engine, shared=shared)
+        header = describe(model, focal=focal, every=every, seed=seed, batches=batches)
         self._model = model
         self._focal = focal
         self._every = every
@@ -90,7 +86,7 @@ class GradientProbe:
         self._generator = np.random.default_rng(seed)
         self._calls = 0
         self._last_step = -1
-        self.trace = Trace(out, describe(model, focal=focal, every=every, seed=seed, batches=batches))
+        self.trace = Trace(out, header)
 
     @property
     def shared(self) -> SharedParameters | None:
@@ -127,9 +123,9 @@ class GradientProbe:
         if call % self._every:
             return None
         present = check_losses(losses)
-        parts = whole_tasks(present) if rows is None else split_into_folds(present, rows, self._generator)
-        groups = tuple(part.group for part in parts)
         with inert(self._model):
+            parts = whole_tasks(present) if rows is None else split_into_folds(present, rows, self._generator)
+            groups = tuple(part.group for part in parts)
             capture, shared = self._capture([part.loss for part in parts], groups)
             values = capture.gramian()
         gramian = Gramian(groups, shared.layers, values, tuple(part.rows for part in parts), shared.counts)
@@ -152,7 +148,8 @@ class GradientProbe:
 
         Args:
             loader: the batches; its order and random state do not move.
-            loss_fn: `loss_fn(model, batch)` -> task -> per-row losses [b], or (mean loss, rows).
+            loss_fn: `loss_fn(model, batch)` -> task -> per-row losses [b], or (mean loss, rows). It is
+                called in eval mode, without the caller's autocast.
             split: what the loader holds.
             step: the optimiser step; by default the last one that `measure` saw, -1 before that.
             epoch: the epoch, if you count them.
@@ -223,3 +220,14 @@ class GradientProbe:
         )
         self.trace.append(record)
         return record
+
+
+def _check_options(*, every: object, layers: object, engine: str, shared: object) -> None:
+    if not isinstance(every, int) or every < 1:
+        raise InputError(f"every: expected a count from 1 on, got {every!r}")
+    if layers != "module" and not callable(layers):
+        raise InputError(f"layers: expected 'module' or a function of a parameter's name, got {layers!r}")
+    if engine not in _ENGINES:
+        raise InputError(f"engine: expected one of {sorted(_ENGINES)}, got {engine!r}")
+    if isinstance(shared, str) and shared != "auto":
+        raise InputError(f"shared: expected 'auto', a module or parameters, got {shared!r}")

@@ -12,7 +12,10 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 from torch.utils.data import DataLoader
+
+from gradprobe.errors import InputError
 
 # What a module keeps in its dictionary besides its state: registries that are restored by their own means.
 _REGISTRIES = frozenset(vars(nn.Module())) - {"training"}
@@ -48,7 +51,17 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 
     A Lightning module that says itself how its validation enters eval mode is asked to: chemprop's
     keeps its scaling transforms in train mode there, since its losses live on the scaled targets.
+
+    Raises:
+        InputError: a lazy parameter has no values yet. A forward pass would draw them from random
+            numbers that `inert` puts back, so that training started elsewhere than without it.
     """
+    lazy = [name for name, parameter in model.named_parameters() if is_lazy(parameter)]
+    if lazy:
+        raise InputError(
+            f"model: expected initialised parameters, got lazy ones without values ({lazy[0]} first); "
+            "run one batch through the model before you measure a split"
+        )
     own = _own_validation_switch(model)
     if own is None:
         model.eval()

@@ -31,9 +31,10 @@ def check_losses(losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
     Raises:
         MeasurementError: a loss is not finite or has no graph.
-        InputError: a loss is neither a scalar nor one number a row, or fewer than two tasks are
-            present.
+        InputError: not a mapping from names to losses, a loss is neither a scalar nor one number a
+            row, or fewer than two tasks are present.
     """
+    check_task_names("losses", losses)
     present = {task: loss for task, loss in losses.items() if _check_shape(task, loss).numel()}
     for task, loss in present.items():
         if not loss.requires_grad:
@@ -49,6 +50,23 @@ def check_losses(losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
     if len(present) < 2:
         raise InputError(f"losses: expected at least two tasks, got {list(present)}; a conflict needs two")
     return present
+
+
+def check_task_names(argument: str, losses: object) -> None:
+    """Refuse what is no mapping whose keys are text, the only names that a trace can store.
+
+    Raises:
+        InputError: names the argument and what came.
+    """
+    if not isinstance(losses, Mapping):
+        raise InputError(
+            f"{argument}: expected a mapping from each task's name to its loss, got {type(losses).__name__}"
+        )
+    for task in losses:
+        if not isinstance(task, str):
+            raise InputError(
+                f"{argument}: expected text for the names of tasks, got {task!r} ({type(task).__name__})"
+            )
 
 
 def whole_tasks(losses: Mapping[str, Tensor]) -> list[GroupLoss]:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from gradprobe.errors import InputError, MeasurementError
 from gradprobe.geometry import Group
 from gradprobe.gradients import JacobianSum
+from gradprobe.probes.losses import check_task_names
 
 SplitLosses = Mapping[str, Tensor | tuple[Tensor, int]]
 LossFunction = Callable[[nn.Module, Any], SplitLosses]
@@ -19,12 +20,14 @@ def sum_over_split(sums: JacobianSum, model: nn.Module, loader: Iterable[Any], l
     """Add the losses of every batch of a loader to the running sums, task by task.
 
     Raises:
-        InputError: the loader is empty, a loss comes without its number of rows, or fewer than two
-            tasks have a label in the whole split.
+        InputError: the loader is empty, losses come without names or without their number of rows,
+            or fewer than two tasks have a label in the whole split.
         MeasurementError: a loss is not finite or cannot be differentiated.
     """
     for batch in loader:
-        for task, loss in loss_fn(model, batch).items():
+        losses = loss_fn(model, batch)
+        check_task_names("loss_fn", losses)
+        for task, loss in losses.items():
             total, count = _total(task, loss)
             if count:
                 sums.add(Group(task), total, count)

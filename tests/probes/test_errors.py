@@ -87,6 +87,44 @@ def test_a_graph_that_was_freed_is_named_with_its_remedy(model, probe):
         probe.measure(losses)
 
 
+def test_a_step_of_the_optimiser_before_the_measurement_is_named_with_its_remedy(probe):
+    model = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2))
+    outputs = model(torch.ones(2, 3))
+    with torch.no_grad():
+        model[2].weight.add_(1.0)
+    with pytest.raises(MeasurementError, match="changed since the forward pass; measure before the optim"):
+        GradientProbe(model, focal="a").measure({"a": outputs[:, 0].mean(), "b": outputs[:, 1].mean()})
+
+
+def test_losses_without_names_are_refused(model, probe):
+    losses = list(_losses(model).values())
+    with pytest.raises(InputError, match=r"losses: expected a mapping from each task's name.*, got list"):
+        probe.measure(losses)
+    with pytest.raises(InputError, match=r"losses: expected text for the names of tasks, got 0 \(int\)"):
+        probe.measure(dict(enumerate(losses)))
+    with pytest.raises(InputError, match=r"loss_fn: expected a mapping from each task's name.*, got list"):
+        probe.measure_loader([torch.ones(2, 3)], lambda *_: losses, split="train")
+
+
+@pytest.mark.parametrize("context", [torch.no_grad, torch.inference_mode])
+@pytest.mark.parametrize("mean", [True, False])
+def test_losses_with_a_graph_are_measured_whatever_gradient_mode_the_caller_is_in(model, context, mean):
+    losses = _losses(model)
+    expected = GradientProbe(model, focal="a", shared=model).measure(losses).gramian.values
+    if mean:
+        losses = {task: loss.mean() for task, loss in losses.items()}
+    with context():
+        found = GradientProbe(model, focal="a", shared=model).measure(losses).gramian.values
+    assert found.tolist() == expected.tolist()
+
+
+def test_a_lazy_model_is_not_initialised_by_a_measurement():
+    model = nn.LazyLinear(2)
+    probe = GradientProbe(model, focal="a", shared=model)
+    with pytest.raises(InputError, match=r"model: expected initialised parameters, got lazy ones.*weight"):
+        probe.measure_loader([torch.ones(2, 3)], lambda *_: {}, split="train")
+
+
 def test_other_errors_of_a_backward_pass_come_through_as_they_are(model, probe):
     losses = _losses(model)
     losses["a"].register_hook(lambda _: 1 / 0)
@@ -233,12 +271,19 @@ def test_a_trunk_without_anything_to_train_is_refused(model):
     [
         ({"engine": "fast"}, r"engine: expected one of \[.*'auto'.*'loop'.*\], got 'fast'"),
         ({"every": 0}, "every: expected a count from 1 on, got 0"),
+        ({"every": "2"}, "every: expected a count from 1 on, got '2'"),
+        ({"layers": "block"}, "layers: expected 'module' or a function of a parameter's name, got 'block'"),
         ({"shared": "encoder"}, "shared: expected 'auto', a module or parameters, got 'encoder'"),
     ],
 )
 def test_options_that_cannot_be_used_are_named(model, options, message):
     with pytest.raises(InputError, match=message):
         GradientProbe(model, focal="a", **options)
+
+
+def test_what_is_no_module_is_refused():
+    with pytest.raises(InputError, match=r"model: expected a torch\.nn\.Module, got function"):
+        GradientProbe(lambda x: x, focal="a")
 
 
 def test_a_model_without_parameters_is_refused():
