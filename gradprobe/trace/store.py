@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import weakref
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -11,15 +11,12 @@ from gradprobe.errors import InputError, TraceError
 from gradprobe.trace import parts
 from gradprobe.trace.header import TraceHeader
 from gradprobe.trace.records import GramianRecord, QuantityRecord
+from gradprobe.trace.writer import PartWriter
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _HEADER = "header.json"
-# A part is closed by whichever comes first, so that a killed process loses seconds, not hours.
-_PART_RECORDS = 64
-_PART_BYTES = 32_000_000
-_PART_SECONDS = 5.0
 
 
 class Trace:
@@ -27,7 +24,8 @@ class Trace:
 
     `Trace(path)` starts a trace on disk, `Trace()` one in memory, `Trace.load(path)` reads one.
     Records are appended and never changed. On disk they are written in parts, each renamed into
-    place when finished: a killed process loses at most the part that was being filled.
+    place when finished: a killed process loses at most the part that was being filled. What is left
+    is written by `close`, or else when the trace is forgotten or the process ends.
 
     `damaged` names the parts that `load` could not read.
     """
@@ -38,10 +36,11 @@ class Trace:
         self.quantities: list[QuantityRecord] = []
         self.damaged: tuple[str, ...] = ()
         self.path = None if path is None else Path(path)
-        self._gramians_written = self._quantities_written = self._parts = 0
-        self._last_flush = time.monotonic()
+        self._writer: PartWriter | None = None
         if self.path is not None:
             self._claim(self.path)
+            self._writer = PartWriter(self.path, self.gramians, self.quantities)
+            weakref.finalize(self, self._writer.flush_forgotten)
 
     @classmethod
     def load(cls, path: str | Path) -> Trace:
@@ -102,22 +101,13 @@ class Trace:
             )
         else:
             self.gramians.append(record)
-        if self.path is not None and self._part_is_due():
-            self.flush()
+        if self._writer is not None and self._writer.part_is_due():
+            self._writer.flush()
 
     def flush(self) -> None:
         """Write what has gathered since the last part."""
-        if self.path is None:
-            return
-        gramians, quantities = self._pending()
-        if gramians:
-            parts.write_gramians(self.path / f"gramians-{self._parts:06d}.parquet", gramians)
-            self._gramians_written += len(gramians)
-        if quantities:
-            parts.write_quantities(self.path / f"quantities-{self._parts:06d}.parquet", quantities)
-            self._quantities_written += len(quantities)
-        self._parts += 1
-        self._last_flush = time.monotonic()
+        if self._writer is not None:
+            self._writer.flush()
 
     def close(self) -> None:
         """Write the last part; the trace stays readable."""
@@ -151,17 +141,6 @@ class Trace:
                 f"out: expected a folder that can be written, got {folder} ({error.strerror}); "
                 "name another folder"
             ) from error
-
-    def _pending(self) -> tuple[list[GramianRecord], list[QuantityRecord]]:
-        return self.gramians[self._gramians_written :], self.quantities[self._quantities_written :]
-
-    def _part_is_due(self) -> bool:
-        gramians, quantities = self._pending()
-        return (
-            len(gramians) + len(quantities) >= _PART_RECORDS
-            or sum(record.gramian.values.nbytes for record in gramians) >= _PART_BYTES
-            or time.monotonic() - self._last_flush >= _PART_SECONDS
-        )
 
     def _write_header(self) -> None:
         if self.path is None:

@@ -14,7 +14,7 @@ import pytest
 
 from gradprobe.errors import InputError, TraceError
 from gradprobe.trace import SCHEMA_VERSION, Trace, TraceHeader, parts
-from gradprobe.trace import store as store_module
+from gradprobe.trace import writer as writer_module
 from tests.trace._records import FOLDS, HEADER, assert_same_gramians, gramian_record, quantity_record
 
 
@@ -66,7 +66,7 @@ def test_a_part_is_written_whenever_enough_records_have_gathered(tmp_path):
 
 
 def test_a_part_is_written_once_it_is_big(tmp_path, monkeypatch):
-    monkeypatch.setattr(store_module, "_PART_BYTES", 200)
+    monkeypatch.setattr(writer_module, "_PART_BYTES", 200)
     trace = Trace(tmp_path, HEADER)
     trace.append(gramian_record(0))
     assert Trace.load(tmp_path).gramians == []
@@ -149,6 +149,38 @@ def test_a_write_that_is_cut_short_leaves_no_part_behind(tmp_path, monkeypatch):
     monkeypatch.undo()
     trace.close()
     assert [record.step for record in Trace.load(tmp_path).gramians] == [0, 1, 2, 3]
+
+
+_FORGETFUL = """
+import sys
+from gradprobe.trace import Trace
+from tests.trace._records import HEADER, gramian_record
+trace = Trace(sys.argv[1], HEADER)
+trace.append(gramian_record(0))
+"""
+
+
+@pytest.mark.parametrize(("ending", "code"), [("", 0), ("raise SystemExit(3)", 3), ("1 / 0", 1)])
+def test_a_process_that_ends_without_closing_its_trace_loses_nothing(tmp_path, ending, code):
+    command = [sys.executable, "-c", _FORGETFUL + ending, str(tmp_path / "trace")]
+    found = subprocess.run(command, capture_output=True, cwd=Path(__file__).parents[2], check=False)
+    assert found.returncode == code
+    assert len(Trace.load(tmp_path / "trace").gramians) == 1
+
+
+def test_a_trace_that_is_forgotten_is_written(tmp_path):
+    trace = Trace(tmp_path, HEADER)
+    trace.append(gramian_record(0))
+    del trace
+    assert len(Trace.load(tmp_path).gramians) == 1
+
+
+def test_a_forked_process_leaves_the_records_to_its_parent(tmp_path, monkeypatch):
+    trace = Trace(tmp_path, HEADER)
+    trace.append(gramian_record(0))
+    monkeypatch.setattr(os, "getpid", lambda: -1)
+    del trace
+    assert Trace.load(tmp_path).gramians == []
 
 
 _WRITER = """
