@@ -75,7 +75,9 @@ def compare(  # noqa: PLR0913 - a command has as many options as a study
         int | None, typer.Option(help="Measure whole folds on at most this many rows a task.")
     ] = None,
     jobs: Annotated[int, typer.Option(help="Cells that run side by side; results do not depend on it.")] = 0,
-    config: Annotated[Path | None, typer.Option(help="A TOML file with any of these options.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="A TOML file with these options, less jobs and out.")
+    ] = None,
     out: Out = None,
 ) -> None:
     """Compare encoders and combiners on a table of molecules, and measure their task gradients."""
@@ -88,8 +90,8 @@ def compare(  # noqa: PLR0913 - a command has as many options as a study
         "focal": focal,
         "aux": aux,
         "log10": log10,
-        "encoders": encoders and encoders.split(","),
-        "combiners": combiners and combiners.split(","),
+        "encoders": _names(encoders),
+        "combiners": _names(combiners),
         "single_task": single_task,
         "seeds": seeds,
         "epochs": epochs,
@@ -210,6 +212,10 @@ def write_physchem(
     _write(physchem(), out)
 
 
+def _names(text: str | None) -> list[str] | None:
+    return None if text is None else [name.strip() for name in text.split(",")]
+
+
 def _write(table: MoleculeTable, out: Path) -> None:
     from gradprobe.data import write_skipped, write_table
 
@@ -238,7 +244,7 @@ def _run(config: StudyConfig, out: Path, jobs: int) -> None:
         sys.exit(130)
     summary = summarise(out)
     console.print(render(summary))
-    console.print(f"report: {write_report(summary)}", soft_wrap=True, highlight=False)
+    console.print(f"report: {write_report(summary)}", soft_wrap=True, highlight=False, markup=False)
     for failure in outcome.failures:
         console.print(f"failed: {failure.key.id}: {failure.error}", soft_wrap=True, markup=False)
     if not outcome.finished:

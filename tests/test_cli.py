@@ -87,6 +87,8 @@ def spoil(table: Path, column: str, value: object, rows: slice = slice(None)) ->
         (lambda t: None, ["--encoders", "mlp,gnn"], ["gnn", "mlp, dmpnn, gine"]),
         (lambda t: None, ["--combiners", "magic"], ["magic", "pcgrad"]),
         (lambda t: None, ["--log10", "polar"], ["polar", "log10"]),
+        (lambda t: None, ["--split", "scaffold"], ["split", "three folds", "split at random"]),
+        (lambda t: None, ["--jobs", "-2"], ["jobs", "-2"]),
     ],
 )
 def test_bad_input_is_one_sentence_and_exit_code_2(
@@ -106,6 +108,22 @@ def test_bad_input_is_one_sentence_and_exit_code_2(
     assert said.count("\n") == 1
     assert all(word in said for word in words), said
     assert not (tmp_path / "out" / "cells").exists()
+
+
+def test_what_must_be_named_is_asked_for(
+    table: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(monkeypatch, "compare", table) == 2
+    assert capsys.readouterr().err.startswith("gradprobe: focal: expected a value, got none; name it on")
+
+
+def test_brackets_and_blanks_in_names_are_taken_as_they_are(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "runs [x]"
+    spaced = [name.replace("mlp", " mlp ") for name in SMALL]
+    assert call(monkeypatch, "compare", table, "--focal", "boiling", "--out", out, *spaced) == 0
+    assert f"report: {out / 'report.html'}" in capsys.readouterr().out
 
 
 def test_an_unknown_folder_is_no_study(

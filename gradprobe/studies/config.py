@@ -137,6 +137,10 @@ def _sentence(error: ValidationError, model: type[BaseModel]) -> str:
     if first["type"] == "value_error":
         return message
     place = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "missing":
+        return (
+            f"{place}: expected a value, got none; name it on the command line or in the configuration file"
+        )
     if first["type"] == "extra_forbidden":
         known = ", ".join(model.model_fields)
         return f"{place}: expected one of the options {known}, got an unknown one"

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
-from gradprobe.data import MoleculeTable, check_tasks, load_table, write_skipped
+from gradprobe.data import MoleculeTable, check_tasks, load_table, split_molecules, write_skipped
 from gradprobe.errors import InputError
 from gradprobe.reports.manifest import (
     SINGLE_TASK,
@@ -52,8 +52,8 @@ def plan_study(config: StudyConfig, out: str | Path, *, command: Sequence[str] |
     """Read and check the table, and open the study's folder or go on with the same study there.
 
     Raises:
-        InputError: the table or a task cannot be used, the folder holds another study or cannot be
-            written.
+        InputError: the table or a task cannot be used, no seed gives three folds, the folder holds
+            another study or cannot be written.
     """
     table = _checked_table(config)
     folder = StudyFolder.at(out)
@@ -76,7 +76,23 @@ def _checked_table(config: StudyConfig) -> MoleculeTable:
     wanted = (config.focal, *config.aux) if config.aux else None
     table = load_table(config.table, smiles=config.smiles, tasks=wanted, log10=config.log10)
     check_tasks(table, config.focal)
-    return table.select((config.focal, *(task for task in table.tasks if task != config.focal)))
+    ordered = table.select((config.focal, *(task for task in table.tasks if task != config.focal)))
+    _check_splits(config, ordered)
+    return ordered
+
+
+def _check_splits(config: StudyConfig, table: MoleculeTable) -> None:
+    """Refuse a table that no seed can split; where only some cannot, their cells fail and the rest go on."""
+    complaint: InputError | None = None
+    for seed in range(config.seeds):
+        try:
+            split_molecules(table, kind=config.split, seed=seed, focal=config.focal)
+        except InputError as error:
+            complaint = error
+        else:
+            return
+    if complaint is not None:
+        raise complaint
 
 
 def _cells(config: StudyConfig) -> tuple[CellKey, ...]:

@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from joblib import Parallel, delayed, parallel_config
-
+from gradprobe.errors import InputError, missing_extra
 from gradprobe.reports.manifest import CellFailure, CellKey, CellProgress, read_record
 from gradprobe.studies.cell import is_finished, prepare_features, run_cell
 from gradprobe.studies.collect import write_results
@@ -33,7 +32,20 @@ def run_study(plan: Plan, *, jobs: int = 0, watch: Watch | None = None) -> Outco
     A cell uses one thread and its own seed, so results do not depend on `jobs`. A cell that fails is
     recorded with its reason and the others go on; a later call tries it again. `watch` is called
     about twice a second with the progress of the cells.
+
+    Raises:
+        InputError: a negative number of jobs.
+        MissingExtraError: joblib is not installed.
     """
+    try:
+        from joblib import Parallel, delayed, parallel_config
+    except ImportError as error:
+        raise missing_extra("joblib", "molecules") from error
+    if jobs < 0:
+        raise InputError(
+            f"jobs: expected a number of cells to run side by side, or 0 for one a core, got {jobs}"
+        )
+
     pending = [key for key in plan.manifest.cells if not is_finished(plan, key)]
     workers = min(jobs or os.cpu_count() or 1, max(len(pending), 1))
     write_results(plan.folder, plan.manifest)
