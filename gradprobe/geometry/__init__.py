@@ -7,27 +7,65 @@ from gradprobe.geometry.conflict import (
     gradient_overlap,
     overlap_by_chance,
 )
+from gradprobe.geometry.corrected import CorrectedCosines, corrected_cosines
 from gradprobe.geometry.cosines import cosines, focal_cosines, norm_ratios, norms, update_cosine
+from gradprobe.geometry.decision import (
+    Affinities,
+    Comparison,
+    Gain,
+    ShareCurve,
+    Trials,
+    affinities,
+    fresh_trials,
+    gain,
+    heldout_trials,
+    leverage,
+    share_curve,
+)
 from gradprobe.geometry.gramian import BoolArray, FloatArray, Gramian, Group
+from gradprobe.geometry.intervals import Estimate, discoveries, mean_over_steps
+from gradprobe.geometry.noise import Signal, predicted_cosines, signal
 from gradprobe.geometry.quantity import Quantity
 from gradprobe.geometry.rank import EffectiveRank, effective_rank
+from gradprobe.geometry.window import FoldProducts, TaskProducts
 
 __all__ = [
+    "Affinities",
     "BoolArray",
+    "Comparison",
     "Conflicts",
+    "CorrectedCosines",
     "EffectiveRank",
+    "Estimate",
     "FloatArray",
+    "FoldProducts",
+    "Gain",
     "Gramian",
     "Group",
     "Quantity",
+    "ShareCurve",
+    "Signal",
+    "TaskProducts",
+    "Trials",
+    "affinities",
     "conflict_energy",
     "conflicts",
+    "corrected_cosines",
     "cosines",
+    "discoveries",
     "effective_rank",
     "focal_cosines",
+    "fresh_trials",
+    "gain",
     "gradient_overlap",
+    "heldout_trials",
+    "leverage",
+    "mean_over_steps",
     "norm_ratios",
     "norms",
     "overlap_by_chance",
+    "predicted_cosines",
+    "share_curve",
+    "signal",
     "update_cosine",
 ]
