@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
 from gradprobe.geometry import Group
+from gradprobe.gradients.engine import Engine
 from gradprobe.gradients.jacobian import JacobianCapture
-from gradprobe.gradients.loop import differentiate
-from gradprobe.gradients.reentrant import refuse_reentrant_checkpoints
+from gradprobe.gradients.loop import LoopEngine
 from gradprobe.gradients.shared import SharedParameters
 
 
@@ -19,26 +21,34 @@ class JacobianSum:
     counts (METHODS §7); the mean of batch gradients is another number. Takes O(m n) memory.
     """
 
-    def __init__(self, shared: SharedParameters) -> None:
+    def __init__(self, shared: SharedParameters, engine: Engine | None = None) -> None:
         self._shared = shared
+        self._engine: Engine = LoopEngine() if engine is None else engine
         self._sums: dict[Group, list[Tensor | None]] = {}
         self._counts: dict[Group, int] = {}
         self._losses: dict[Group, float] = {}
+        # What measured the batches, in the order of first use.
+        self._engines: dict[str, None] = {}
+        self._notes: dict[str, None] = {}
 
-    def add(self, group: Group, loss_sum: Tensor, count: int) -> None:
-        """Add the summed loss of `count` rows of a group.
+    def add(self, batch: Mapping[Group, tuple[Tensor, int]]) -> None:
+        """Add one batch: for each group its summed loss and the number of rows behind it.
 
         Raises:
-            MeasurementError: the loss cannot be differentiated.
+            MeasurementError: a loss cannot be differentiated.
         """
-        refuse_reentrant_checkpoints([loss_sum])
-        gradients = differentiate(loss_sum, self._shared.parameters)
-        sums = self._sums.setdefault(group, [None] * len(gradients))
-        for position, gradient in enumerate(gradients):
-            if gradient is not None:
-                sums[position] = _add(sums[position], gradient)
-        self._counts[group] = self._counts.get(group, 0) + count
-        self._losses[group] = self._losses.get(group, 0.0) + loss_sum.item()
+        if not batch:
+            return
+        capture = self._engine.capture([loss for loss, _ in batch.values()], self._shared)
+        self._engines[capture.engine] = None
+        self._notes.update({capture.note: None} if capture.note else {})
+        for (group, (loss, count)), gradients in zip(batch.items(), capture.jacobian().rows, strict=True):
+            sums = self._sums.setdefault(group, [None] * len(gradients))
+            for position, gradient in enumerate(gradients):
+                if gradient is not None:
+                    sums[position] = _add(sums[position], gradient)
+            self._counts[group] = self._counts.get(group, 0) + count
+            self._losses[group] = self._losses.get(group, 0.0) + loss.item()
 
     @property
     def groups(self) -> tuple[Group, ...]:
@@ -61,7 +71,7 @@ class JacobianSum:
             [None if entry is None else entry / self._counts[group] for entry in sums]
             for group, sums in self._sums.items()
         ]
-        return JacobianCapture(rows, self._shared)
+        return JacobianCapture(rows, self._shared, "+".join(self._engines), "; ".join(self._notes))
 
 
 def _add(total: Tensor | None, gradient: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from typing import Protocol
 from torch import Tensor
 
 from gradprobe.geometry import FloatArray
+from gradprobe.gradients.jacobian import JacobianCapture
 from gradprobe.gradients.shared import SharedParameters
 
 
@@ -39,6 +40,10 @@ class Capture(Protocol):
 
         None where no group's loss reaches the parameter.
         """
+        ...
+
+    def jacobian(self) -> JacobianCapture:
+        """The group gradients themselves, which take as much memory as one copy of the parameters a group."""
         ...
 
 

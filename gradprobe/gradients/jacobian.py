@@ -48,6 +48,10 @@ class JacobianCapture:
             for position in range(len(self.shared.parameters))
         ]
 
+    def jacobian(self) -> JacobianCapture:
+        """The capture itself."""
+        return self
+
     def restricted(self, shared: SharedParameters) -> JacobianCapture:
         """The same rows on some of the parameters only, which `shared` names."""
         positions = [self.shared.names.index(name) for name in shared.names]

@@ -162,7 +162,9 @@ class GradientProbe:
         if step is not None:
             self._last_step = step
         with inert(self._model, generators_of(loader)), evaluating(self._model):
-            sums = JacobianSum(self._shared or all_parameters(self._model, self._layers))
+            # Which losses reach a parameter, the trunk's definition, is the loop's to say.
+            engine = self._engine if self._shared is not None else LoopEngine()
+            sums = JacobianSum(self._shared or all_parameters(self._model, self._layers), engine)
             sum_over_split(sums, self._model, separate_pass(loader), loss_fn)
             capture, shared = self._on_trunk(sums.capture(), sums.groups)
             values = capture.gramian()

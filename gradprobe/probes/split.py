@@ -27,10 +27,8 @@ def sum_over_split(sums: JacobianSum, model: nn.Module, loader: Iterable[Any], l
     for batch in loader:
         losses = loss_fn(model, batch)
         check_task_names("loss_fn", losses)
-        for task, loss in losses.items():
-            total, count = _total(task, loss)
-            if count:
-                sums.add(Group(task), total, count)
+        totals = {Group(task): _total(task, loss) for task, loss in losses.items()}
+        sums.add({group: (total, count) for group, (total, count) in totals.items() if count})
     tasks = [group.task for group in sums.groups]
     if len(tasks) < 2:
         raise InputError(

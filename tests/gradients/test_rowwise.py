@@ -266,3 +266,21 @@ def test_gradients_that_are_not_finite_stay_so():
     for bad in (torch.nan, torch.inf):
         values = engine.capture([first * bad, *others], all_parameters(model)).gramian()
         assert not np.isfinite(values[:, 0, 0]).all()
+
+
+def test_a_reentrant_checkpoint_is_refused():
+    model = Plain()
+    hidden = nn.Linear(6, 6)
+    inputs = torch.randn(12, 6, requires_grad=True)
+    h = torch.utils.checkpoint.checkpoint(hidden, inputs, use_reentrant=True)
+    losses = [model.leave(h)[:6].sum(), model.leave(h)[6:].sum()]
+    with pytest.raises(MeasurementError, match="use_reentrant=False"):
+        RowwiseEngine().capture(losses, all_parameters(model))
+
+
+def test_the_same_losses_are_measured_alike_to_the_last_bit():
+    torch.manual_seed(0)
+    model = Plain()
+    losses, shared, engine = disjoint(model)(), all_parameters(model), RowwiseEngine()
+    first, second = (engine.capture(losses, shared).gramian() for _ in range(2))
+    np.testing.assert_array_equal(first, second)

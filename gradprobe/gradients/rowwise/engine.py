@@ -50,7 +50,7 @@ class RowwiseEngine:
 
     def __init__(self, *, verify_every: int = 20, seed: int = 0) -> None:
         self._memory = StructureMemory(verify_every)
-        self._generator = np.random.default_rng(seed)
+        self._seed = seed
 
     def capture(self, losses: Sequence[Tensor], shared: SharedParameters) -> RowwiseCapture | JacobianCapture:
         """The gradients of g scalar losses on the shared parameters; the graph stays usable.
@@ -72,12 +72,14 @@ class RowwiseEngine:
         uses = find_uses(graph, shared)
         if not uses.known:
             raise UnreadableNodeError("no use of a shared parameter is understood")
-        step = Step(graph, list(losses), uses, self._generator)
+        # Drawn anew in every capture, so that the same losses are measured alike, bit for bit.
+        generator = np.random.default_rng(self._seed)
+        step = Step(graph, list(losses), uses, generator)
         structure = step.structure()
         if self._memory.is_known_to_mix(structure):
             raise MixedRowsError("rows mixed when this structure was last checked")
         try:
-            passes = self._make_passes(step, structure)
+            passes = self._make_passes(step, structure, generator)
         except MixedRowsError:
             self._memory.remember_mixing(structure)
             raise
@@ -89,10 +91,10 @@ class RowwiseEngine:
             note=_note(len(passes), shared, uses.unread),
         )
 
-    def _make_passes(self, step: Step, structure: int) -> list[Pass]:
+    def _make_passes(self, step: Step, structure: int, generator: np.random.Generator) -> list[Pass]:
         check = self._memory.is_due(structure)
         crowded = self._memory.is_crowded(structure)
-        passes = make_passes(step, self._generator, check=check, crowded=crowded)
+        passes = make_passes(step, generator, check=check, crowded=crowded)
         self._memory.remember_crowd(structure, crowded=len(passes) > 1)
         if len(passes) > 1 and step.uses.unread:
             raise MixedRowsError("groups share rows, and some uses of parameters are not understood")

@@ -59,7 +59,7 @@ def find_owners(
 def _digits(groups: int, generator: np.random.Generator) -> list[IntArray]:
     """For each pass the exponent of every group [g]; together they name the group.
 
-    Groups take their places in random order, anew each time: no arrangement can be unlucky for good.
+    Groups take their places in random order, so that neighbours have no neighbouring powers.
     """
     places = generator.permutation(groups)
     base = min(groups, EXPONENTS)

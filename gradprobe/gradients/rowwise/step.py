@@ -45,8 +45,9 @@ class Step:
     ) -> None:
         self.losses = losses
         self.uses = uses
-        # Between one and two, with seven binary places: bfloat16 holds them exactly.
-        self.scales: FloatArray = 1.0 + generator.integers(1 << 7, size=len(losses)) / (1 << 7)
+        # Between one and two, with as many binary places as the losses hold exactly.
+        steps = 1 << (20 if all(torch.finfo(loss.dtype).bits >= 32 for loss in losses) else 7)
+        self.scales: FloatArray = 1.0 + generator.integers(steps, size=len(losses)) / steps
         self.outputs: list[Output] = list(dict.fromkeys((use.node, use.lead) for use in uses.known))
         self._graph = graph
         self._reach = graph.reached_by(losses)
