@@ -4,13 +4,14 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import BrokenExecutor
 from pathlib import Path
 
 import pytest
 
 from gradprobe.errors import InputError, TrainingError
 from gradprobe.reports.manifest import CellKey, CellMetrics, read_record
-from gradprobe.studies import Plan, cell, make_config, plan_study, run_study
+from gradprobe.studies import Plan, cell, make_config, plan_study, run, run_study
 from gradprobe.studies.collect import COLUMNS
 from gradprobe.trace import Trace
 
@@ -116,6 +117,23 @@ def test_a_killed_study_goes_on_and_ends_in_the_same_results(finished: Plan, tmp
     run_study(plan_study(options, out, command=["x"]), jobs=1)
     assert (out / "results.csv").read_bytes() == finished.folder.results.read_bytes()
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in stamps.items()), "finished cells ran again"
+
+
+def test_a_process_killed_from_outside_is_named_with_its_remedy(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = plan_study(small_config(table, seeds=1), tmp_path / "out")
+    run_cell = cell.run_cell
+
+    def killed(plan: Plan, key: CellKey) -> CellKey:
+        if key == plan.manifest.cells[-1]:
+            raise BrokenExecutor
+        return run_cell(plan, key)
+
+    monkeypatch.setattr(run, "run_cell", killed)
+    with pytest.raises(TrainingError, match=r"one was killed.* finished cells are kept.* fewer jobs"):
+        run_study(plan, jobs=1)
+    assert {row["cell"] for row in results(plan)} == {key.id for key in plan.manifest.cells[:-1]}
 
 
 def test_a_failed_cell_keeps_its_reason_and_the_others_go_on(
