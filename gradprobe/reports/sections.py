@@ -91,7 +91,7 @@ def _pairs() -> Section:
         look_for="Look for blocks of blue, tasks that help one another, and for red cells away from the "
         "focal row: conflicts among auxiliaries that focal-aware methods leave alone.",
         plate="pairs",
-        caption="Averages over the steps after the first update and over seeds; the focal task comes first.",
+        caption="Averages over the steps from 0 on and over seeds; the focal task comes first.",
     )
 
 

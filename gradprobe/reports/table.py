@@ -35,7 +35,7 @@ def estimate_cell(estimate: Estimate | None) -> str:
 
 
 def mean_cell(found: SplitSummary | None, name: str) -> str:
-    """A quantity's mean over steps and seeds; a dash where no step after the first update was measured."""
+    """A quantity's mean over steps and seeds; a dash where no step from 0 on was measured."""
     if found is None or not (found.mean[name].seeds or _is_undefined(found, name)):
         return ABSENT
     return estimate_cell(found.mean[name])

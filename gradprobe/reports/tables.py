@@ -19,7 +19,7 @@ from gradprobe.reports.wording import (
     number,
 )
 
-_MEANS = "Means over the steps after the first update, then over seeds; second line: lowest to highest seed."
+_MEANS = "Means over the steps from 0 on, then over seeds; second line: lowest to highest seed."
 
 
 def encoders(summary: Summary) -> Table:
@@ -64,7 +64,7 @@ def _encoder_cells(encoder: EncoderSummary) -> tuple[str, ...]:
 
 def _encoders_note(summary: Summary) -> str:
     parts = [
-        "Cosines and overlap on minibatches are means over the steps after the first update; the start is "
+        "Cosines and overlap on minibatches are means over the steps from 0 on; the start is "
         "before it, the end the last measurement. Second line: lowest to highest seed."
     ]
     for encoder in summary.encoders:
@@ -117,7 +117,7 @@ def auxiliaries(summary: Summary) -> Table:
             "norm ratio",
         ),
         rows=rows,
-        note="Means over the steps after the first update, then over seeds. Norm ratio: focal over "
+        note="Means over the steps from 0 on, then over seeds. Norm ratio: focal over "
         "auxiliary, geometric mean over minibatches.",
         names=2,
         folded=True,
