@@ -78,7 +78,8 @@ class RowSum(Term):
             values = values * wide(self.factor())
         values = values.flatten(0, self.lead - 1)
         broadcast = [i for i, size in enumerate(self.pattern, start=1) if size == 1 != values.shape[i]]
-        return (values.sum(broadcast) if broadcast else values).reshape(len(values), -1)
+        # Not reshape(rows, -1): a batch may have no rows at all, such as bonds of single atoms.
+        return (values.sum(broadcast) if broadcast else values).reshape(len(values), self.shape.numel())
 
 
 @dataclass(frozen=True, eq=False)
