@@ -37,6 +37,9 @@ _PACKAGES = (
     "chemicals",
 )
 
+# These say which cells a study has, not what a cell does: a study may go on with others of them.
+_EXTENSIBLE = frozenset({"encoders", "combiners", "seeds", "single_task"})
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -50,6 +53,9 @@ class Plan:
 
 def plan_study(config: StudyConfig, out: str | Path, *, command: Sequence[str] | None = None) -> Plan:
     """Read and check the table, and open the study's folder or go on with the same study there.
+
+    The same study may be asked for with other seeds, encoders and combiners, or with the focal task
+    alone: its finished cells are kept and the missing ones run.
 
     Raises:
         InputError: the table or a task cannot be used, no seed gives three folds, the folder holds
@@ -108,7 +114,8 @@ def _cells(config: StudyConfig) -> tuple[CellKey, ...]:
 
 def _describe(config: StudyConfig, table: MoleculeTable, command: str) -> StudyManifest:
     options = config.model_dump(mode="json")
-    identity = json.dumps({"options": options | {"table": table.digest}}, sort_keys=True)
+    shared = {name: value for name, value in options.items() if name not in _EXTENSIBLE}
+    identity = json.dumps({"options": shared | {"table": table.digest}}, sort_keys=True)
     return StudyManifest(
         digest=hashlib.sha256(identity.encode()).hexdigest(),
         command=command,
@@ -134,7 +141,11 @@ def _describe(config: StudyConfig, table: MoleculeTable, command: str) -> StudyM
 def _check_same_study(found: StudyManifest, wanted: StudyManifest, out: str | Path) -> None:
     if found.digest == wanted.digest:
         return
-    changed = [key for key, value in wanted.options.items() if found.options.get(key) != value]
+    changed = [
+        key
+        for key, value in wanted.options.items()
+        if key not in _EXTENSIBLE and found.options.get(key) != value
+    ]
     if found.data_digest != wanted.data_digest:
         changed.append("the data")
     raise InputError(
