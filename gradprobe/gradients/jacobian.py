@@ -65,7 +65,8 @@ def _inner_products(gradients: Sequence[Tensor]) -> FloatArray:
     for start in range(0, flat[0].numel(), _CHUNK):
         block = torch.stack([vector[start : start + _CHUNK].double() for vector in flat])
         total += block @ block.T
-    return total.cpu().numpy()
+    # Products round (i, j) and (j, i) apart.
+    return ((total + total.T) / 2).cpu().numpy()
 
 
 def _flatten(gradient: Tensor) -> Tensor:

@@ -36,7 +36,8 @@ def inner_products(portions: Sequence[Portion], shape: Sequence[int]) -> Tensor:
     for gradients in _gradient_parts(portions, shape):
         flat = gradients.reshape(groups, -1)
         total += (flat @ flat.T).double()
-    return total
+    # A product of float32 matrices rounds (i, j) and (j, i) apart; combiners refuse such a Gramian.
+    return (total + total.T) / 2
 
 
 def weighted_sum(portions: Sequence[Portion], weights: Tensor) -> Tensor:
