@@ -253,13 +253,8 @@ def _compare(
     own, average, other = (
         _effects(trials, each, per_length=per_length) for each in (weights, plain, control)
     )
-    return Comparison(
-        effect=trials.over_steps(own),
-        average=trials.over_steps(average),
-        control=trials.over_steps(other),
-        gain=trials.over_steps(own - average),
-        gain_over_control=trials.over_steps(own - other),
-    )
+    found = trials.over_steps(np.stack([own, average, other, own - average, own - other], axis=1))
+    return Comparison(*(found.at(part) for part in range(5)))
 
 
 def _effects(trials: Trials, weights: FloatArray, *, per_length: bool) -> FloatArray:

@@ -5,6 +5,10 @@ left out (delete-one-block jackknife, Kuensch 1989), with Student's t at one deg
 there are blocks. There are at most `BLOCKS[0]` blocks, which costs 6 % of width and makes them as long as
 the window allows; the autocorrelation of the residuals asks for fewer and longer ones, down to
 `BLOCKS[-1]`.
+
+Where the quantity itself drifts, an interval holds the mean over the window's own steps more often than
+stated. It also holds what a longer run would settle at where the window is some forty times the drift's
+memory; a slow drift under much noise goes unnoticed in shorter ones (benchmarks/coverage.py).
 """
 
 from __future__ import annotations
@@ -43,6 +47,19 @@ class Estimate(Quantity):
     standard_error: FloatArray
     blocks: IntArray
     short: BoolArray
+
+    def at(self, *index: int) -> Estimate:
+        """The estimate of one entry, with shape ()."""
+        reason = self.reasons.get(index, "")
+        return Estimate(
+            np.asarray(self.values[index]),
+            {(): reason} if reason else {},
+            low=np.asarray(self.low[index]),
+            high=np.asarray(self.high[index]),
+            standard_error=np.asarray(self.standard_error[index]),
+            blocks=np.asarray(self.blocks[index]),
+            short=np.asarray(self.short[index]),
+        )
 
     @property
     def excludes_zero(self) -> BoolArray:

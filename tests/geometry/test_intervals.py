@@ -102,6 +102,17 @@ def test_no_step_and_few_steps_are_undefined_with_different_reasons():
     assert not bool(few.excludes_zero)
 
 
+def test_an_entry_is_an_estimate_of_its_own_with_its_own_reason():
+    sums, counts = np.stack([_alternating(30), np.zeros(30)], axis=1), np.repeat([[1.0, 0.0]], 30, axis=0)
+    both = mean_over_steps(sums, counts)
+    first, second = both.at(0), both.at(1)
+    alone = mean_over_steps(sums[:, 0], counts[:, 0])
+    for name in ("values", "low", "high", "standard_error", "blocks", "short"):
+        assert getattr(first, name).shape == ()
+        assert getattr(first, name) == getattr(alone, name)
+    assert (first.reasons, second.reasons) == ({}, {(): "no step of the window has it"})
+
+
 def test_parts_of_a_window_share_their_blocks_so_their_errors_correlate():
     values = _alternating(60)
     both = np.stack([values, -2.0 * values], axis=-1)
