@@ -47,4 +47,7 @@ def _more_seeds(difference: Paired) -> str:
     needed = seeds_to_settle(difference, most=_MOST_SEEDS)
     if needed is None:
         return f"{_MOST_SEEDS} seeds would not settle a difference this small against its spread"
-    return f"run about {needed} seeds, if difference and spread stay as they are"
+    return (
+        f"run about {needed} seeds, if difference and spread stay as {difference.seeds} seeds have them, "
+        "which few seeds tell only roughly"
+    )

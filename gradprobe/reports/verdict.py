@@ -19,6 +19,12 @@ from gradprobe.reports.scores import CombinerScore, Metric
 from gradprobe.reports.settling import what_would_settle
 from gradprobe.reports.wording import join, number
 
+# What does no surgery, and still may beat averaging.
+_CONTROLS = {
+    "weighted": "reweighted averaging, which does no surgery,",
+    SINGLE_TASK: "the focal task trained alone",
+}
+
 
 class Call(StrEnum):
     """The three values of a verdict."""
@@ -65,14 +71,14 @@ def decide(
     evidence = tuple(weigh(name, by_name.get(name), differences.get(name), metric) for name in judged)
     helps = tuple(entry.combiner for entry in evidence if entry.finding is Finding.BETTER)
     call = _call([entry.finding for entry in evidence])
+    cautions = _caution(helps, differences, metric, len(evidence))
     return Verdict(
         call=call,
         sentence=_sentence(call, evidence, metric),
         helps=helps,
         evidence=evidence,
         settle=what_would_settle(evidence, scores, metric) if call is Call.INSUFFICIENT else (),
-        caution=_caution(helps, differences, metric, len(evidence))
-        or (assuming if call is Call.SAFE else ""),
+        caution="; ".join(filter(None, (cautions, assuming if call is Call.SAFE else ""))),
     )
 
 
@@ -121,16 +127,16 @@ def _no_leverage(entries: Sequence[Evidence]) -> str:
 def _caution(
     helps: Sequence[str], differences: Mapping[str, Paired], metric: Metric | None, judged: int
 ) -> str:
-    if not helps or metric is None:
+    """What qualifies a verdict: comparisons made, and controls that did better without surgery."""
+    if metric is None:
         return ""
     parts = []
-    if judged > 1:
+    if helps and judged > 1:
         parts.append(f"{judged} combiners were compared, and the intervals are not corrected for that")
-    control, alone = differences.get("weighted"), differences.get(SINGLE_TASK)
-    if control is None:
+    if helps and "weighted" not in differences:
         parts.append("no reweighted averaging was trained as a control")
-    elif control.excludes_zero and metric.improves(control.mean):
-        parts.append("reweighted averaging, which does no surgery, did better than averaging too")
-    if alone is not None and alone.excludes_zero and metric.improves(alone.mean):
-        parts.append("the focal task trained alone did better than averaging too")
+    for control, what in _CONTROLS.items():
+        difference = differences.get(control)
+        if difference is not None and difference.excludes_zero and metric.improves(difference.mean):
+            parts.append(f"{what} did better than averaging{' too' if helps else ''}")
     return "; ".join(parts)
