@@ -17,7 +17,7 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import torch
@@ -31,6 +31,7 @@ from gradprobe.training.update import CombinedUpdate
 
 Timed = Callable[[], float]
 Row = dict[str, object]
+_SLOW, _REPEATS_OF_SLOW = 5.0, 2
 _clock: Callable[[], float] = time.perf_counter
 
 
@@ -60,9 +61,8 @@ def main() -> None:
         )
 
 
-def engines(repeats: int, *, quick: bool) -> list[Row]:
+def engines(repeats: int, *, quick: bool) -> Iterator[Row]:
     """Each engine's measurement against the unit."""
-    rows: list[Row] = []
     targets = {
         "checked": {"mlp": 1.0, "dmpnn": 1.7, "gine": 1.7},
         "traced": {"mlp": 0.7, "dmpnn": 1.1, "gine": 1.1},
@@ -78,47 +78,42 @@ def engines(repeats: int, *, quick: bool) -> list[Row]:
         for name, ratio in ratios(unit(case), timed, repeats).items():
             memory = peak_memory(timed[name]) if ratio is not None else None
             target = targets.get(name, {}).get(case.name)
-            rows.append(_row(f"{case.name}: measure, {name}", ratio, target, memory))
-        rows.append(_row(f"{case.name}: unit", 1.0, None, peak_memory(unit(case))))
-    return rows
+            yield _row(f"{case.name}: measure, {name}", ratio, target, memory)
+        yield _row(f"{case.name}: unit", 1.0, None, peak_memory(unit(case)))
 
 
-def steps(repeats: int, *, quick: bool) -> list[Row]:
+def steps(repeats: int, *, quick: bool) -> Iterator[Row]:
     """A combiner's whole optimiser step against an averaging one."""
-    rows: list[Row] = []
     for case in _cases(quick)[:2]:
         average = training_step(case, "average")
         ours = {name: training_step(case, name) for name in ("pcgrad", "cagrad")}
         for name, ratio in ratios(average, ours, repeats).items():
-            rows.append(_row(f"{case.name}: step of {name} / of average", ratio, 1.6))
-    return rows
+            yield _row(f"{case.name}: step of {name} / of average", ratio, 1.6)
 
 
-def many_tasks(repeats: int, *, quick: bool) -> list[Row]:
+def many_tasks(repeats: int, *, quick: bool) -> Iterator[Row]:
     """A measurement of 64 tasks against one of 8, with the same number of rows."""
     width = 256 if quick else 2048
     few, many = mlp(tasks=8, rows=144, width=width), mlp(tasks=64, rows=18, width=width)
-    rows: list[Row] = []
     for name, engine in (("traced", RowwiseEngine), ("loop", LoopEngine)):
         found = ratios(measuring(few, engine()), {name: measuring(many, engine())}, repeats)
-        rows.append(_row(f"mlp: 64 tasks / 8 tasks, {name}", found[name], 1.3 if name == "traced" else None))
-    return rows
+        yield _row(f"mlp: 64 tasks / 8 tasks, {name}", found[name], 1.3 if name == "traced" else None)
 
 
-def sparse_probe(repeats: int, *, quick: bool) -> list[Row]:
+def sparse_probe(repeats: int, *, quick: bool) -> Iterator[Row]:
     """Twenty training steps, of which every tenth is measured, against twenty without a probe."""
     case = _cases(quick)[0]
     found = ratios(
         run_of_steps(case, probed=False), {"probed": run_of_steps(case, probed=True)}, min(repeats, 5)
     )
-    return [_row("mlp: run with every=10 / unprobed", found["probed"], 1.15)]
+    yield _row("mlp: run with every=10 / unprobed", found["probed"], 1.15)
 
 
-def dense_labels(repeats: int, *, quick: bool) -> list[Row]:
+def dense_labels(repeats: int, *, quick: bool) -> Iterator[Row]:
     """Twelve tasks that share all rows: a pass a task, without the loop's weight gradients."""
     case = mlp(tasks=12, rows=128, width=256 if quick else 1024, dense=True)
     found = ratios(measuring(case, LoopEngine()), {"exact": measuring(case, RowwiseEngine())}, repeats)
-    return [_row("mlp, dense labels: exact / loop", found["exact"], 1.0)]
+    yield _row("mlp, dense labels: exact / loop", found["exact"], 1.0)
 
 
 def unit(case: Case) -> Timed:
@@ -182,26 +177,28 @@ def run_of_steps(case: Case, *, probed: bool) -> Timed:
 
 def ratios(reference: Timed, timed: Mapping[str, Timed], repeats: int) -> dict[str, float | None]:
     """Median over repeats of time / the reference's time in the same repeat; None where it does not run."""
-    works = {name: run for name, run in timed.items() if _runs(name, run)}
+    first = {name: _warm_up(name, run) for name, run in timed.items()}
     reference()
-    seen: dict[str, list[float]] = {name: [] for name in works}
-    for _ in range(repeats):
+    seen: dict[str, list[float]] = {name: [] for name in timed}
+    for repeat in range(repeats):
         base = reference()
-        for name, run in works.items():
-            seen[name].append(run() / base)
-    return {name: statistics.median(seen[name]) if name in works else None for name in timed}
+        for name, run in timed.items():
+            taken = first[name]
+            # What takes many units varies little, and would take the most of a run's time.
+            if taken is not None and (repeat < _REPEATS_OF_SLOW or taken < _SLOW * base):
+                seen[name].append(run() / base)
+    return {name: statistics.median(values) if values else None for name, values in seen.items()}
 
 
-def _runs(name: str, run: Timed) -> bool:
-    """Warms up; a competitor that cannot do a case is left out of it."""
+def _warm_up(name: str, run: Timed) -> float | None:
+    """The time of a first run; None for a competitor that cannot do a case, which is left out of it."""
     try:
-        run()
+        return run()
     except (RuntimeError, ValueError, TypeError, NotImplementedError) as error:
         if not name.startswith("torchjd"):
             raise
         print(f"# {name} does not run here: {str(error).splitlines()[0]}", file=sys.stderr)
-        return False
-    return True
+        return None
 
 
 def _torchjd(case: Case) -> dict[str, Timed]:
