@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from gradprobe.probes.inert import generators_of
+from gradprobe.probes.inert import generators_of, separate_pass
 
 if TYPE_CHECKING:
     from lightning.pytorch import LightningModule, Trainer
@@ -33,7 +33,7 @@ class ValidationBatches:
     def __iter__(self) -> Iterator[Any]:
         limits = self._trainer.num_val_batches
         for index, (loader, limit) in enumerate(zip(self._loaders, limits, strict=True)):
-            for batch in itertools.islice(loader, None if math.isinf(limit) else int(limit)):
+            for batch in itertools.islice(separate_pass(loader), None if math.isinf(limit) else int(limit)):
                 ready = self._trainer.precision_plugin.convert_input(batch)
                 ready = self._module._on_before_batch_transfer(ready, dataloader_idx=index)
                 yield self._trainer.strategy.batch_to_device(ready, dataloader_idx=index)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -41,6 +42,9 @@ _ENGINES: Mapping[str, Callable[[], Engine]] = {
 
 class GradientProbe:
     """Records what task gradients do to each other on the trunk of a model, and changes nothing.
+
+    Only what hangs on the graph itself still notices: `.grad` of an activation with `retain_grad()`
+    adds up our passes too, and full backward hooks of modules run once a pass.
 
     Args:
         model: the model in training.
@@ -85,6 +89,7 @@ class GradientProbe:
         self._shared = None if isinstance(shared, str) else select_parameters(model, shared, layers)
         self._generator = np.random.default_rng(seed)
         self._calls = 0
+        self._told = False
         self._last_step = -1
         self.trace = Trace(out, header)
 
@@ -123,6 +128,7 @@ class GradientProbe:
         if call % self._every:
             return None
         present = check_losses(losses)
+        self._check_focal(present)
         with inert(self._model):
             parts = whole_tasks(present) if rows is None else split_into_folds(present, rows, self._generator)
             groups = tuple(part.group for part in parts)
@@ -180,6 +186,17 @@ class GradientProbe:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _check_focal(self, present: Mapping[str, Tensor]) -> None:
+        """Say once that the focal task is not among the losses: a misspelt name would go unnoticed."""
+        if self._focal in present or self._focal in self.trace.header.tasks or self._told:
+            return
+        self._told = True
+        warnings.warn(
+            f"focal: expected {self._focal!r} among the losses, got {list(present)}; fine if it merely has "
+            "no label in this step, else name one of them",
+            stacklevel=3,
+        )
 
     def _capture(self, losses: Sequence[Tensor], groups: Sequence[Group]) -> tuple[Capture, SharedParameters]:
         if self._shared is not None:

@@ -284,3 +284,16 @@ def test_the_same_losses_are_measured_alike_to_the_last_bit():
     losses, shared, engine = disjoint(model)(), all_parameters(model), RowwiseEngine()
     first, second = (engine.capture(losses, shared).gramian() for _ in range(2))
     np.testing.assert_array_equal(first, second)
+
+
+def test_complex_parameters_are_measured_by_loop():
+    """Products of real numbers would lose what the imaginary parts have in common."""
+    generator = torch.Generator().manual_seed(0)
+    model = nn.Linear(3, 4, dtype=torch.complex128)
+    inputs = torch.randn(6, 3, dtype=torch.complex128, generator=generator)
+    outputs = model(inputs).abs().square().sum(1)
+    losses = [outputs[:3].mean(), outputs[3:].mean()]
+    capture = RowwiseEngine().capture(losses, all_parameters(model))
+    assert "loop" in capture.note
+    oracle = LoopEngine().capture(losses, all_parameters(model))
+    assert_gramians_agree(capture.gramian(), oracle.gramian(), 1e-10)

@@ -25,6 +25,8 @@ def _layers(probe: GradientProbe) -> dict[str, list[str]]:
 
 
 @EVERY_CASE
+# The first batch of the case with disjoint rows happens to hold no focal row.
+@pytest.mark.filterwarnings("ignore:focal. expected 'a' among the losses:UserWarning")
 def test_a_minibatch_is_measured_as_one_forward_and_backward_a_task_would(case):
     setup = case.build()
     batch = next(iter(setup.loader))
@@ -225,3 +227,15 @@ def test_the_package_hands_its_probe_on():
     import gradprobe
 
     assert gradprobe.GradientProbe is GradientProbe
+
+
+def test_a_focal_task_that_is_not_among_the_losses_is_told_once():
+    model = torch.nn.Linear(3, 2)
+    probe = GradientProbe(model, focal="solubilty", shared=model)
+
+    def losses():
+        return dict(zip(("solubility", "logP"), model(torch.ones(4, 3)).square().mean(0), strict=True))
+
+    with pytest.warns(UserWarning, match=r"focal: expected 'solubilty' among the losses, got \['solubility'"):
+        probe.measure(losses())
+    probe.measure(losses())

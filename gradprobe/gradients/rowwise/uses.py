@@ -50,6 +50,8 @@ def find_uses(graph: AutogradGraph, shared: SharedParameters) -> Uses:
         if node is None:
             continue
         try:
+            if parameter.is_complex():
+                raise UnreadableNodeError("its products are those of real numbers")
             if parameter._backward_hooks:
                 raise UnreadableNodeError("a hook changes the parameter's gradient")
             known += [_use(site, parameter, position) for site in _sites(node, graph)]
