@@ -12,7 +12,7 @@ def demo_config() -> StudyConfig:
         focal="flash_point",
         encoders=("mlp", "dmpnn"),
         combiners=("average", "pcgrad", "rcgrad"),
-        seeds=2,
+        seeds=3,
         epochs=6,
         encoder_options={"mlp": {"width": 256}, "dmpnn": {"width": 64}},
         probe_every=4,
