@@ -347,6 +347,18 @@ def activation_hook_that_clips():
 
 
 @trap
+def activation_hook_that_clips_shared_rows():
+    model, _ = activation_hook_that_clips()
+    x = torch.randn(12, 4)
+
+    def losses():
+        h = model(x)
+        return [head(h).square().mean() for head in model.heads]
+
+    return model, losses
+
+
+@trap
 def rows_shuffled():
     class Shuffle(nn.Module):
         def forward(self, x):

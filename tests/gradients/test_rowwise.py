@@ -37,7 +37,7 @@ IN_TURNS = {
     "functional_batch_norm", "rows_centred_on_their_mean", "attention_across_rows", "identical_gradients",
     "one_loss_given_twice", "width_one_rows", "shared_bottleneck", "mixing_of_width_one",
     "weight_made_from_the_batch", "mixing_drowned_by_a_larger_loss", "rows_mixed_up_in_pairs",
-    "custom_function", "several_labels_a_row",
+    "custom_function", "several_labels_a_row", "activation_hook_that_clips_shared_rows",
 }  # fmt: skip
 
 
@@ -198,6 +198,23 @@ def test_groups_that_share_rows_take_as_many_passes_as_the_most_crowded_row_has_
     assert capture.engine == "rowwise"
     assert capture.note.startswith("2 passes")
     assert_agrees_with_the_loop(capture, losses, all_parameters(trunk), 1e-10)
+
+
+def test_sharing_that_comes_and_goes_is_measured_right_each_time():
+    torch.manual_seed(0)
+    trunk = nn.Sequential(
+        nn.Linear(3, 5), nn.ReLU(), nn.BatchNorm1d(5, affine=False), nn.Linear(5, 4)
+    ).double()
+    shared, engine = all_parameters(trunk), RowwiseEngine()
+    for training, stretches in (
+        (False, (slice(0, 8), slice(4, 12))),
+        (False, (slice(0, 6), slice(6, 12))),
+        (True, (slice(0, 6), slice(6, 12))),
+        (False, (slice(0, 8), slice(4, 12))),
+    ):
+        out = trunk.train(training)(torch.randn(12, 3, dtype=torch.float64))
+        losses = [out[own].square().mean() for own in stretches]
+        assert_agrees_with_the_loop(engine.capture(losses, shared), losses, shared, 1e-10)
 
 
 def test_a_model_that_changes_its_mode_is_measured_right_in_each():

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gradprobe.geometry import FloatArray
 from gradprobe.gradients.jacobian import JacobianCapture
 from gradprobe.gradients.loop import LoopEngine, differentiate
 from gradprobe.gradients.reentrant import refuse_reentrant_checkpoints
@@ -37,10 +38,11 @@ class RowwiseEngine:
     possible. What was read off the graph is checked against a second full pass on first use of a
     model's structure and every `verify_every` captures after.
 
-    Groups that share rows take turns, with as many passes as the most crowded rows demand. Where rows
-    mix (batch statistics, attention across rows) or nothing is understood, the whole capture is the
-    loop engine's, and a parameter with a use that is not understood is measured by loop alone; the
-    capture's `engine` and `note` say so.
+    Groups that share rows take turns, with as many passes as the most crowded rows demand; where every
+    group has to go alone, as where rows mix (attention across rows), this is a loop without its weight
+    gradients. A parameter with a use that is not understood is measured by loop; so is everything
+    where turns would take more passes than groups, or where nothing is understood. The capture's
+    `engine` and `note` say so.
 
     Not seen: hooks on intermediate tensors that treat rows jointly, such as clipping; they are noticed
     when a structure is checked, not in between.
@@ -86,7 +88,7 @@ class RowwiseEngine:
         return RowwiseCapture(
             shared=shared,
             portions=_portions(step, passes),
-            scales=step.scales,
+            scales=_scales(step, passes),
             rest=_by_loop(losses, shared, uses.unread),
             note=_note(len(passes), shared, uses.unread),
         )
@@ -101,6 +103,14 @@ class RowwiseEngine:
         if check and all(own.traced for own in passes):
             self._memory.remember_verified(structure)
         return passes
+
+
+def _scales(step: Step, passes: Sequence[Pass]) -> FloatArray:
+    """What every group's loss was multiplied by in its pass [g]."""
+    scales = np.ones(len(step.losses))
+    for own in passes:
+        scales[list(own.members)] = step.scales_of(own.members)
+    return scales
 
 
 def _portions(step: Step, passes: Sequence[Pass]) -> dict[int, list[Portion]]:

@@ -50,7 +50,11 @@ def make_passes(step: Step, generator: np.random.Generator, *, check: bool, crow
     try:
         return first()
     except (MixedRowsError, OwnersMeetError):
+        pass
+    try:
         return second()
+    except OwnersMeetError as error:
+        raise MixedRowsError(str(error)) from error
 
 
 def _together(step: Step, generator: np.random.Generator, *, check: bool) -> Pass:
@@ -114,9 +118,7 @@ def _turn(
     check: bool,
 ) -> Pass:
     values = _values(step, members)
-    if len(members) == 1 and owners is not None:
-        return Pass(members, values, owners, traced=True)
-    if owners is not None and not check:
+    if owners is not None and (len(members) == 1 or not check):
         return Pass(members, values, owners, traced=True)
     found = step.find_owners(members, values, generator)
     return Pass(members, values, found, owners is not None and _agree(found, owners))

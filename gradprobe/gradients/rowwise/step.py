@@ -37,7 +37,7 @@ class Front:
 class Step:
     """The uses of shared parameters in one step, and backward passes to their outputs.
 
-    All passes multiply the losses by `scales` [g], which are random: see `ownership`.
+    A pass over several groups multiplies each loss by a random number: see `ownership`.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Step:
         self.uses = uses
         # Between one and two, with as many binary places as the losses hold exactly.
         steps = 1 << (20 if all(torch.finfo(loss.dtype).bits >= 32 for loss in losses) else 7)
-        self.scales: FloatArray = 1.0 + generator.integers(steps, size=len(losses)) / steps
+        self._scales: FloatArray = 1.0 + generator.integers(steps, size=len(losses)) / steps
         self.outputs: list[Output] = list(dict.fromkeys((use.node, use.lead) for use in uses.known))
         self._graph = graph
         self._reach = graph.reached_by(losses)
@@ -66,15 +66,20 @@ class Step:
             outputs = outputs + lowest
         return Front(outputs, lowest)
 
+    def scales_of(self, groups: Sequence[int]) -> FloatArray:
+        """What a pass over some groups multiplies their losses by."""
+        return self._scales[list(groups)] if len(groups) > 1 else np.ones(1)
+
     def rows(
         self, groups: Sequence[int], outputs: Sequence[Output], factors: Sequence[float] | None = None
     ) -> list[Tensor]:
         """The output gradients of some groups' scaled losses as rows [r, d]; one backward pass.
 
-        `factors` multiply the losses once more; a group with factor zero is left out.
+        `factors` multiply the losses once more; a group with factor zero is left out. A group alone is
+        not scaled: its pass is then the loop's own, also where a hook makes it anything but linear.
         """
         nodes = list(dict.fromkeys(node for node, _ in outputs))
-        scales = self.scales[list(groups)] * (1.0 if factors is None else np.array(factors))
+        scales = self.scales_of(groups) * (1.0 if factors is None else np.array(factors))
         gradients = output_gradients([self.losses[i] for i in groups], nodes, scales.tolist())
         found = dict(zip(nodes, gradients, strict=True))
         return [_flatten(found[node], node, lead) for node, lead in outputs]
