@@ -8,6 +8,8 @@ import pytest
 import torch
 from torch import nn
 
+from gradprobe.encoders import dmpnn, gine, mlp
+from gradprobe.encoders.graphs import molecular_graphs
 from gradprobe.errors import MeasurementError
 from gradprobe.gradients import LoopEngine, RowwiseEngine, all_parameters
 from gradprobe.gradients.rowwise import plan, tracing
@@ -314,3 +316,30 @@ def test_complex_parameters_are_measured_by_loop():
     assert "loop" in capture.note
     oracle = LoopEngine().capture(losses, all_parameters(model))
     assert_gramians_agree(capture.gramian(), oracle.gramian(), 1e-10)
+
+
+@pytest.mark.parametrize("encoder", ["mlp", "dmpnn", "gine"])
+def test_owners_are_read_off_the_graph_of_every_bundled_encoder(encoder, monkeypatch):
+    torch.manual_seed(0)
+    trunk, inputs = bundled(encoder)
+    asked = count_full_passes(monkeypatch)
+    engine, shared = RowwiseEngine(), all_parameters(trunk)
+    for verified in (True, False, False):
+        losses = [rows.square().mean() for rows in trunk(inputs).tensor_split(3)]
+        asked.clear()
+        capture = engine.capture(losses, shared)
+        assert not capture.note
+        assert sum(outputs == max(asked) for outputs in asked) == (2 if verified else 1)
+        assert_agrees_with_the_loop(capture, losses, shared, 1e-4)
+
+
+def bundled(name):
+    if name == "mlp":
+        return mlp.MLP(5, width=7, depth=2, dropout=0.1), torch.randn(9, 5)
+    graphs = molecular_graphs(["CCO", "c1ccccc1", "CC(=O)N", "CCCN", "C1CC1", "COC"], None).select(
+        np.arange(6)
+    )
+    atoms, bonds = graphs.atoms.shape[1], graphs.bonds.shape[1]
+    if name == "dmpnn":
+        return dmpnn.DMPNN(atoms, bonds, dmpnn.DMPNNOptions(width=7, dropout=0.1)), dmpnn.to_chemprop(graphs)
+    return gine.GINE(atoms, bonds, gine.GINEOptions(width=7)), gine.to_pyg(graphs)

@@ -146,7 +146,7 @@ def _scattered(node: Node, slot: int, owner: Tensor) -> Tensor:
 def _row_index(node: Node) -> Tensor:
     """The row indices [r] behind an index [r, ...] that is the same in all columns."""
     index: Tensor = saved(node, "index")
-    if saved(node, "dim") != 0:
+    if signed(saved(node, "dim")) % len(shape(node)) != 0:
         raise UntraceableError("rows are moved along another dimension")
     if index.dim() > 1:
         # An index that was expanded rather than copied has one column in memory.
