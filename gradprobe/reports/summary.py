@@ -9,6 +9,7 @@ from typing import Any
 
 from gradprobe.geometry import overlap_by_chance
 from gradprobe.reports.averages import NAN
+from gradprobe.reports.corrected import Corrected, corrected_of
 from gradprobe.reports.gradients import Gradients, gradients_of
 from gradprobe.reports.leverage import AVERAGE, Leverage, leverages
 from gradprobe.reports.manifest import SINGLE_TASK, TaskEntry
@@ -38,6 +39,7 @@ class EncoderSummary:
     parameters: int
     chance: float
     gradients: Gradients
+    corrected: Corrected
     rank: Rank | None
     leverages: tuple[Leverage, ...]
     scores: tuple[CombinerScore, ...]
@@ -141,6 +143,7 @@ def _encoder(
         parameters=parameters,
         chance=overlap_by_chance(parameters) if parameters else NAN,
         gradients=gradients,
+        corrected=corrected_of(traces, tasks, focal=source.focal),
         rank=rank_of(traces),
         leverages=found,
         scores=compared,

@@ -9,6 +9,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from gradprobe.reports import tables
+from gradprobe.reports.corrected_table import corrected
 from gradprobe.reports.headline import headline, subtitle, title
 from gradprobe.reports.summary import EncoderSummary, Summary
 from gradprobe.reports.table import Table
@@ -24,7 +25,12 @@ def show(summary: Summary) -> RenderableType:
     shown = [tables.encoders(summary)]
     if summary.metric is not None:
         shown.append(tables.combiner_scores(summary, summary.metric))
-    shown += [tables.leverages(summary), tables.cells(summary), tables.damages(summary)]
+    shown += [
+        corrected(summary),
+        tables.leverages(summary),
+        tables.cells(summary),
+        tables.damages(summary),
+    ]
     return Group(
         Text(title(summary), style="bold"),
         Text(subtitle(summary), style="dim"),

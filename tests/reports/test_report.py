@@ -61,7 +61,11 @@ def written(source, tmp_path) -> Text:
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
-    path = make.study(tmp_path_factory.mktemp("study") / "s", failed=("mlp-pcgrad-seed1",))
+    path = make.study(
+        tmp_path_factory.mktemp("study") / "s",
+        failed=("mlp-pcgrad-seed1",),
+        trace_options={"mlp": {"folds": True}},
+    )
     report(path)
     return path
 
@@ -125,7 +129,7 @@ def test_page_terminal_and_descriptions_show_the_numbers_of_the_summary(study, s
 def test_every_section_says_what_to_look_for(study):
     page = (study / "report.html").read_text(encoding="utf-8")
     sections = re.findall(r"<section>\s*<h2>(.*?)</h2>\s*<p class=\"look\">(.*?)</p>", page, re.DOTALL)
-    assert len(sections) == len(re.findall(r"<section>", page)) == 12
+    assert len(sections) == len(re.findall(r"<section>", page)) == 13
     assert all(look.startswith("Look ") and look.endswith(".") for _, look in sections)
 
 
@@ -218,6 +222,10 @@ SOURCES = {
     "one measurement": one_measurement,
     "before training only": lambda: make.trace_in_memory(steps=0),
     "folds": lambda: make.trace_in_memory(folds=True),
+    "folds, zero focal": lambda: make.trace_in_memory(folds=True, zero=make.TASKS[:1]),
+    "folds, zero everywhere": lambda: make.trace_in_memory(folds=True, zero=make.TASKS),
+    "folds, no focal": lambda: make.fill(Trace(header=make.header(focal="")), folds=True),
+    "folds, focal never measured": lambda: make.fill(Trace(header=make.header(focal="other")), folds=True),
     "zero focal": lambda: make.trace_in_memory(zero=make.TASKS[:1]),
     "zero everywhere": lambda: make.trace_in_memory(zero=make.TASKS),
     "focal never measured": lambda: make.fill(Trace(header=make.header(focal="other"))),

@@ -2,6 +2,7 @@
 
 from gradprobe.reports.figures import (
     conflict,
+    corrected,
     cosines,
     differences,
     layers,
@@ -16,6 +17,7 @@ from gradprobe.reports.figures.plate import Plate
 
 PLATES: tuple[Plate, ...] = (
     Plate("cosines", cosines.draw, cosines.describe),
+    Plate("corrected", corrected.draw, corrected.describe),
     Plate("layers", layers.draw, layers.describe),
     Plate("pairs", pairs.draw, pairs.describe),
     Plate("effective_rank", rank.draw, rank.describe),

@@ -1,0 +1,151 @@
+import io
+import math
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from gradprobe.geometry import FoldProducts, corrected_cosines, signal
+from gradprobe.reports import report, show, summarise
+from gradprobe.reports.corrected import NO_FOCAL_FOLDS, NO_FOLDS, NOTHING, corrected_of
+from gradprobe.reports.corrected_table import corrected as table
+from gradprobe.reports.figures import corrected as figure
+from gradprobe.reports.measured import NO_FOCAL
+from gradprobe.reports.sections import sections
+from gradprobe.trace import GramianRecord, Trace
+from tests.reports import _studies as make
+
+FOCAL = make.TASKS[0]
+
+
+def section_of(summary):
+    return next(part for part in sections(summary) if part.title == "Cosines corrected for noise")
+
+
+def screen(summary):
+    console = Console(file=io.StringIO(), width=400, color_system=None)
+    console.print(show(summary))
+    return " ".join(console.file.getvalue().split())
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    options = {"mlp": {"folds": True, "noise": 0.5}}
+    return make.study(tmp_path_factory.mktemp("study") / "s", seeds=2, trace_options=options)
+
+
+def test_the_numbers_are_those_of_the_minibatches_of_all_averaging_runs(study):
+    window = []
+    for seed in range(2):
+        trace = Trace.load(study / "cells" / f"mlp-average-seed{seed}" / "trace")
+        window += [record.gramian for record in trace.gramians if record.split == "minibatch"]
+    folds = FoldProducts.of(window)
+    wanted, signals = corrected_cosines(folds, focal=FOCAL), signal(folds)
+    found = summarise(study).encoders[0].corrected
+    assert (found.steps, found.measured, found.runs, found.reason) == (24, 24, 2, "")
+    assert [one.task for one in found.cosines] == list(make.TASKS[1:])
+    for place, one in enumerate(found.cosines):
+        assert one.raw == pytest.approx(wanted.raw.values[place])
+        assert one.corrected == pytest.approx(wanted.cosines.values[place])
+        assert (one.low, one.high) == pytest.approx((wanted.cosines.low[place], wanted.cosines.high[place]))
+        assert (one.trusted, one.nonzero) == (wanted.trusted[place], wanted.nonzero[place])
+        assert one.corrected > one.raw  # the folds' noise is independent, so it dilutes
+    assert any(one.nonzero for one in found.cosines)
+    assert [one.task for one in found.signals] == list(make.TASKS)
+    assert [one.share for one in found.signals] == pytest.approx(signals.share.values)
+    assert [one.scale for one in found.signals] == pytest.approx(signals.scale.values)
+
+
+def test_page_and_terminal_show_the_cells_and_the_windows(study):
+    summary = summarise(study)
+    page = report(study).read_text(encoding="utf-8")
+    shown = table(summary)
+    assert [row[1] for row in shown.rows] == list(make.TASKS)
+    for row in shown.rows:
+        assert " ".join(row) in screen(summary)
+        assert all(f">{cell}<" in page for cell in row)
+    assert "mlp: 24 of 24 measured minibatch steps from 2 runs, one run after the other." in shown.note
+    assert f"dmpnn: {NO_FOLDS}." in shown.note
+
+
+def test_traces_without_folds_are_told_how_to_get_them(tmp_path):
+    trace = make.trace_in_memory()
+    summary = summarise(trace)
+    assert not table(summary).rows
+    assert figure.draw(summary) is None
+    assert section_of(summary).empty.startswith("Minibatches were measured whole")
+    assert "pass rows= to measure" in report(trace, tmp_path / "r.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("trace", "focal", "reason"),
+    [
+        (make.trace_in_memory(folds=True), "", NO_FOCAL),
+        (make.trace_in_memory(folds=True, steps=0), FOCAL, NOTHING),
+        (make.trace_in_memory(folds=True), "other", NO_FOCAL_FOLDS),
+    ],
+)
+def test_what_stands_in_the_way_is_said(trace, focal, reason):
+    assert corrected_of([trace], (focal, *make.TASKS), focal=focal).reason == reason
+
+
+def test_steps_measured_whole_are_left_out_and_counted():
+    trace = make.trace_in_memory(folds=True)
+    whole = make.gramian(make.TASKS, np.random.default_rng(1))
+    trace.append(GramianRecord(500, "minibatch", "loop", whole, np.ones(4)))
+    found = corrected_of([trace], make.TASKS, focal=FOCAL)
+    assert (found.steps, found.measured) == (12, 13)
+
+
+def test_undefined_cosines_keep_their_place_and_reason():
+    trace = make.trace_in_memory(folds=True, zero=make.TASKS[1:2])
+    found = corrected_of([trace], (*make.TASKS, "never"), focal=FOCAL)
+    silent, *_, never = found.cosines
+    assert (silent.task, never.task) == (make.TASKS[1], "never")
+    assert silent.reason == "no signal: a squared norm across folds is not positive"
+    assert never.reason == "no step of the window has it"
+    assert math.isnan(silent.corrected)
+    assert math.isnan(never.raw)
+    assert not silent.trusted
+    assert not silent.nonzero
+    rows = {row[1]: row for row in table(summarise(trace)).rows}
+    assert rows[make.TASKS[1]][3:7] == ("undefined", "no signal", "no", "no")
+
+
+def test_few_steps_give_a_cosine_without_an_interval():
+    summary = summarise(make.trace_in_memory(folds=True, steps=3, noise=0.01))
+    assert {row[4] for row in table(summary).rows[1:]} == {"few steps"}
+    assert "takes at least 5 blocks" in table(summary).note
+    assert figure.draw(summary) is not None
+
+
+def test_unbounded_intervals_end_in_arrows_within_the_axis():
+    generator = np.random.default_rng(3)
+    trace = Trace(header=make.header())
+    for step in range(10):
+        noise = make.gramian(make.TASKS, generator, folds=True, shared=0.15)
+        trace.append(GramianRecord(step, "minibatch", "loop", noise, np.ones(8)))
+    summary = summarise(trace)
+    assert any(math.isinf(one.high) for one in summary.encoders[0].corrected.cosines)
+    assert "unbounded" in {row[4] for row in table(summary).rows}
+    (panel,) = figure.draw(summary).axes
+    drawn = [line for line in panel.lines if line.get_marker() in ("<", ">")]
+    assert drawn
+    assert all(abs(x) <= 1.1 for line in panel.lines for x in line.get_xdata() if not math.isnan(x))
+
+
+def test_hundreds_of_auxiliaries_keep_figure_and_description_small():
+    tasks = tuple(f"task {i}" for i in range(120))
+    summary = summarise(make.trace_in_memory(tasks=tasks, folds=True, steps=6))
+    (panel,) = figure.draw(summary).axes
+    assert len(panel.get_yticks()) == 30
+    assert len(figure.describe(summary)) < 300
+    assert table(summary).folded
+
+
+def test_hostile_names_stay_text(tmp_path):
+    tasks = ("<script>alert(1)</script>", "[red]$x$[/red]")
+    trace = make.trace_in_memory(tasks=tasks, folds=True)
+    page = report(trace, tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "<script" not in page
+    assert "[red]$x$[/red]" in screen(summarise(trace))
