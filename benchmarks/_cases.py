@@ -27,8 +27,12 @@ class Case:
 
     def losses(self) -> dict[str, Tensor]:
         """The mean squared error of each task on its own rows."""
+        return {task: errors.mean() for task, errors in self.row_losses().items()}
+
+    def row_losses(self) -> dict[str, Tensor]:
+        """The squared error of each row of each task."""
         outputs = self.model(self.inputs, self.rows)
-        return {task: (out - self.labels[self.rows[task]]).square().mean() for task, out in outputs.items()}
+        return {task: (out - self.labels[self.rows[task]]).square() for task, out in outputs.items()}
 
     @property
     def shared(self) -> SharedParameters:

@@ -114,6 +114,16 @@ def dense_labels(repeats: int, *, quick: bool) -> Iterator[Row]:
     case = mlp(tasks=12, rows=128, width=256 if quick else 1024, dense=True)
     found = ratios(measuring(case, LoopEngine()), {"exact": measuring(case, RowwiseEngine())}, repeats)
     yield _row("mlp, dense labels: exact / loop", found["exact"], 1.0)
+    probe = GradientProbe(case.model, focal=next(iter(case.losses())), shared=list(case.shared.parameters))
+
+    def partition() -> float:
+        losses = case.row_losses()
+        start = _clock()
+        probe.measure(losses, rows="partition")
+        return _clock() - start
+
+    found = ratios(unit(case), {"partition": partition}, repeats)
+    yield _row("mlp, dense labels: measure, partition", found["partition"], 1.7)
 
 
 def unit(case: Case) -> Timed:

@@ -29,7 +29,9 @@ from gradprobe.gradients import (
 )
 from gradprobe.probes.describe import describe, with_trunk
 from gradprobe.probes.inert import evaluating, generators_of, inert, separate_pass
-from gradprobe.probes.losses import Rows, check_losses, split_into_folds, whole_tasks
+from gradprobe.probes.losses import GroupLoss, Rows, check_losses, split_into_folds, whole_tasks
+from gradprobe.probes.partition import NOTE as PARTITION
+from gradprobe.probes.partition import partition_rows
 from gradprobe.probes.split import LossFunction, sum_over_split
 from gradprobe.trace import GramianRecord, SplitName, Trace
 
@@ -104,7 +106,7 @@ class GradientProbe:
         *,
         step: int | None = None,
         epoch: int | None = None,
-        rows: Rows | None = None,
+        rows: Rows | Literal["partition"] | None = None,
     ) -> GramianRecord | None:
         """Measure the step whose losses these are; call it before your own backward.
 
@@ -114,7 +116,9 @@ class GradientProbe:
             step: the optimiser step; by default one more than the last one measured or skipped.
             epoch: the epoch, if you count them.
             rows: task -> the molecule behind each row; splits every task's rows into two folds by
-                one random bipartition of the step's molecules.
+                one random bipartition of the step's molecules. `"partition"`, for losses [b] of the same
+                rows for every task: each row speaks for one task, drawn at random, which costs one
+                pass where a dense label matrix would cost one a task, and adds variance.
 
         Returns:
             What was appended to the trace; None for a call that `every` skips.
@@ -130,13 +134,14 @@ class GradientProbe:
         present = check_losses(losses)
         self._check_focal(present)
         with inert(self._model):
-            parts = whole_tasks(present) if rows is None else split_into_folds(present, rows, self._generator)
+            parts = self._groups(present, rows)
             groups = tuple(part.group for part in parts)
             capture, shared = self._capture([part.loss for part in parts], groups)
             values = capture.gramian()
         gramian = Gramian(groups, shared.layers, values, tuple(part.rows for part in parts), shared.counts)
         means = np.array([part.loss.item() for part in parts])
-        return self._record(gramian, capture, shared, means, split="minibatch", epoch=epoch)
+        how = PARTITION if isinstance(rows, str) else ""
+        return self._record(gramian, capture, shared, means, split="minibatch", epoch=epoch, how=how)
 
     def measure_loader(
         self,
@@ -198,6 +203,15 @@ class GradientProbe:
             stacklevel=3,
         )
 
+    def _groups(
+        self, present: Mapping[str, Tensor], rows: Rows | Literal["partition"] | None
+    ) -> list[GroupLoss]:
+        if rows is None:
+            return whole_tasks(present)
+        if isinstance(rows, str):
+            return partition_rows(present, self._generator)
+        return split_into_folds(present, rows, self._generator)
+
     def _capture(self, losses: Sequence[Tensor], groups: Sequence[Group]) -> tuple[Capture, SharedParameters]:
         if self._shared is not None:
             return self._engine.capture(losses, self._shared), self._shared
@@ -224,6 +238,7 @@ class GradientProbe:
         *,
         split: SplitName,
         epoch: int | None,
+        how: str = "",
     ) -> GramianRecord:
         check_finite(gramian.values, [group.task for group in gramian.groups], gramian.layers)
         self._shared = shared
@@ -235,7 +250,7 @@ class GradientProbe:
             gramian=gramian,
             losses=losses,
             epoch=epoch,
-            note=capture.note,
+            note="; ".join(filter(None, (how, capture.note))),
         )
         self.trace.append(record)
         return record
