@@ -79,7 +79,10 @@ def _interval_cell(one: CorrectedCosine) -> str:
 
 def _cosine(value: float) -> str:
     # Two digits, and no more than three decimals: the noise that is left is far larger.
-    return number(value if abs(value) >= 0.01 else round(value, 3), digits=2)
+    if abs(value) < 0.01:
+        # Adding zero turns a rounded -0.0 into 0.0.
+        return f"{round(value, 3) + 0.0:.3f}".replace("-", "−")
+    return number(value, digits=2)
 
 
 def _reasons(summary: Summary) -> Iterator[str]:
