@@ -154,7 +154,13 @@ def measuring(case: Case, engine: Engine) -> Timed:
 
 def training_step(case: Case, combiner: str) -> Timed:
     """Forward pass, update and optimiser step."""
-    update = CombinedUpdate(case.model, combiners.get(combiner), focal=case.model.tasks[0])
+    update = CombinedUpdate(
+        case.model,
+        combiners.get(combiner),
+        tasks=case.model.tasks,
+        shared=case.model.encoder,
+        focal=case.model.tasks[0],
+    )
     optimiser = torch.optim.SGD(case.model.parameters(), lr=1e-6)
 
     def run() -> float:

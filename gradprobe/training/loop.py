@@ -87,7 +87,7 @@ def train(
             forward=forward,
             optimizer=optimizer,
             losses_of=TaskLosses(data),
-            update=CombinedUpdate(model, combiner, focal=data.focal),
+            update=CombinedUpdate(model, combiner, tasks=model.tasks, shared=model.encoder, focal=data.focal),
             batches=make_batches(
                 options.batching,
                 data.rows["train"],

@@ -2,34 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gradprobe.combiners import Combiner
+from gradprobe.errors import InputError
 from gradprobe.geometry import FloatArray
 from gradprobe.gradients import Engine, RowwiseEngine, check_finite, select_parameters
-from gradprobe.training.model import MultiTaskModel
 
 
 class CombinedUpdate:
-    """Fills `.grad` of a model from the losses of a step.
+    """Fills `.grad` of a model from the losses of a step, in the bundled loop or in anyone's.
 
-    The trunk gets the combiner's weighted sum of task gradients, each head the raw gradient of its
-    own task. A combiner that averages makes the trunk's gradient m times smaller than the summed
-    losses would; under Adam that scale does not matter. Tasks without a loss in a step are missing,
-    not zero: the combiner is told, and their heads keep `.grad = None` and are not stepped.
+    Call it where `backward` would be called, with scalar losses; then step the optimiser. The trunk
+    gets the combiner's weighted sum of task gradients, every other parameter the raw gradient of the
+    losses that reach it, which for a head is its own task's. Costs about one and a half backward
+    passes where the rows of a batch stay apart (`RowwiseEngine`), however many tasks there are.
+
+    A combiner that averages makes the trunk's gradient m times smaller than the summed losses would;
+    under Adam that scale does not matter. Tasks without a loss in a step are missing, not zero: the
+    combiner is told, and their heads keep `.grad = None` and are not stepped.
+
+    Args:
+        model: the model in training.
+        combiner: from `gradprobe.combiners.get`.
+        tasks: the names of all tasks, in the combiner's order.
+        focal: the focal task among them.
+        shared: the trunk: a module of the model, or parameters.
+        engine: what computes the task gradients.
+
+    Raises:
+        InputError: the focal task is not among the tasks, or the trunk is not the model's.
     """
 
     def __init__(
-        self, model: MultiTaskModel, combiner: Combiner, *, focal: str, engine: Engine | None = None
+        self,
+        model: nn.Module,
+        combiner: Combiner,
+        *,
+        tasks: Sequence[str],
+        focal: str,
+        shared: nn.Module | Iterable[nn.Parameter],
+        engine: Engine | None = None,
     ) -> None:
-        self._tasks = model.tasks
-        self._focal = model.tasks.index(focal)
-        self._trunk = select_parameters(model, model.encoder)
-        self._heads = list(model.heads.parameters())
+        if focal not in tasks:
+            raise InputError(f"focal: expected one of {list(tasks)}, got {focal!r}")
+        self._tasks = tuple(tasks)
+        self._focal = self._tasks.index(focal)
+        self._trunk = select_parameters(model, shared)
+        trunk = {id(parameter) for parameter in self._trunk.parameters}
+        self._heads = [p for p in model.parameters() if p.requires_grad and id(p) not in trunk]
         self._combiner = combiner
         self._engine: Engine = RowwiseEngine() if engine is None else engine
 
@@ -37,8 +62,12 @@ class CombinedUpdate:
         """Set the gradients from scalar losses of the tasks present; returns the weights [m] used.
 
         Raises:
+            InputError: a loss of a task that was not named.
             MeasurementError: a task gradient is NaN or infinite, if the combiner looks at gradients.
         """
+        unknown = [task for task in losses if task not in self._tasks]
+        if unknown:
+            raise InputError(f"losses: expected some of the tasks {list(self._tasks)}, got {unknown}")
         ordered = {task: losses[task] for task in self._tasks if task in losses}
         if self._combiner.needs_gramian:
             weights, trunk = self._from_gramian(ordered)
