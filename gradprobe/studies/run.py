@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
@@ -74,7 +75,9 @@ def _run_cells(plan: Plan, pending: Sequence[CellKey], *, workers: int) -> None:
         raise missing_extra("joblib", "molecules") from error
 
     try:
-        with parallel_config(**_backend(workers)):
+        with parallel_config(**_backend(workers)), warnings.catch_warnings():
+            # joblib renews a process whose memory has grown, which is as it should be.
+            warnings.filterwarnings("ignore", message="A worker stopped while some jobs", category=UserWarning)
             cells = Parallel(n_jobs=workers, return_as="generator_unordered")(
                 delayed(run_cell)(plan, key) for key in pending
             )
