@@ -77,7 +77,9 @@ def _run_cells(plan: Plan, pending: Sequence[CellKey], *, workers: int) -> None:
     try:
         with parallel_config(**_backend(workers)), warnings.catch_warnings():
             # joblib renews a process whose memory has grown, which is as it should be.
-            warnings.filterwarnings("ignore", message="A worker stopped while some jobs", category=UserWarning)
+            warnings.filterwarnings(
+                "ignore", message="A worker stopped while some jobs", category=UserWarning
+            )
             cells = Parallel(n_jobs=workers, return_as="generator_unordered")(
                 delayed(run_cell)(plan, key) for key in pending
             )
