@@ -156,8 +156,11 @@ def ratio(means: Means) -> Estimate:
     Unlike that of the ratio's own spread it stays right where the denominator is uncertain, and is
     infinite where the denominator may be zero.
     """
-    values, denominator = means.values[..., 0] / means.values[..., 1], means.values[..., 1]
-    relative = means.covariance / denominator[..., None, None] ** 2
+    denominator = means.values[..., 1]
+    # Gradients that are all zero give 0 / 0: undefined, and said to be so below.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        values = means.values[..., 0] / denominator
+        relative = means.covariance / denominator[..., None, None] ** 2
     square = quantile(means.blocks) ** 2
     a = 1.0 - square * relative[..., 1, 1]
     b = values - square * relative[..., 0, 1]

@@ -81,8 +81,7 @@ def corrected_of(traces: Sequence[Trace], tasks: Sequence[str], *, focal: str) -
         return Corrected((), (), 0, measured, runs, reason)
     folds = FoldProducts.of(window)
     cosines = corrected_cosines(folds, focal=focal)
-    with np.errstate(invalid="ignore"):  # a task whose gradients are all zero has no share
-        signals = signal(folds)
+    signals = signal(folds)
     return Corrected(
         cosines=tuple(_cosine(cosines, task) for task in tasks[1:]),
         signals=tuple(_signal(signals, task) for task in tasks),

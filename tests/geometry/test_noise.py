@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gradprobe.errors import InputError
-from gradprobe.geometry import corrected_cosines, predicted_cosines, signal
+from gradprobe.geometry import FoldProducts, Gramian, Group, corrected_cosines, predicted_cosines, signal
 from tests.geometry._populations import pair_of_means, products_of, simulated
 
 WIDTH = 40
@@ -120,3 +120,12 @@ def test_batch_sizes_that_are_none_are_refused(rows):
         predicted_cosines(folds, focal="a", rows=rows)
     with pytest.raises(InputError, match="focal: expected one of"):
         predicted_cosines(folds, focal="x")
+
+
+def test_a_task_without_any_gradient_has_no_share_and_warns_of_nothing():
+    groups = tuple(Group(task, fold) for task in "ab" for fold in "AB")
+    values = np.zeros((1, 4, 4))
+    values[0, :2, :2] = np.eye(2) + 0.5
+    found = signal(FoldProducts.of([Gramian(groups, ("l",), values, (4,) * 4, (9,))] * 12))
+    assert found.share.values[0] == pytest.approx(0.5)
+    assert np.isnan(found.share.values[1])
