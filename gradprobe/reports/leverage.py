@@ -11,7 +11,7 @@ import numpy as np
 from gradprobe import combiners
 from gradprobe.combiners import Combiner
 from gradprobe.errors import GradprobeError, InputError, MissingExtraError
-from gradprobe.geometry import update_cosine
+from gradprobe.geometry import leverage
 from gradprobe.reports.averages import NAN
 from gradprobe.reports.measured import Measured
 
@@ -19,8 +19,6 @@ AVERAGE = "average"
 THRESHOLD = 1e-3
 NO_OPTIONS = "it needs options, and none were set"
 ZERO_UPDATE = "an update of length zero has no direction"
-# Two sums over a Gramian in float64 agree no better than this; below it, updates are the same.
-_ROUNDING = 1e-12
 # Solvers of some combiners take time cubic in the tasks: with hundreds of tasks, steps are thinned out.
 _WORK = 4e7
 _FEWEST_STEPS = 20
@@ -98,8 +96,7 @@ def _leverage(name: str, combiner: Combiner, chosen: Sequence[Measured], measure
 def _at_step(combiner: Combiner, average: Combiner, measurement: Measured) -> float:
     own = combiner.weights(measurement.gramian, focal=0, present=measurement.present)
     mean = average.weights(measurement.gramian, focal=0, present=measurement.present)
-    distance = 1.0 - update_cosine(measurement.gramian, own, mean)
-    return 0.0 if distance < _ROUNDING else distance
+    return leverage(measurement.gramian, own, mean)
 
 
 def _thinned(measurements: Sequence[Measured]) -> Sequence[Measured]:
