@@ -1,29 +1,42 @@
-"""The report as one HTML file that needs nothing else: style and figures are inside."""
+"""A report as one HTML file that needs nothing else: style and figures are inside."""
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from gradprobe.reports.headline import headline, subtitle, title
+from gradprobe.reports.image import Image
+from gradprobe.reports.section import Section
 from gradprobe.reports.sections import sections
 from gradprobe.reports.summary import Summary
 from gradprobe.reports.wording import capital
 
 
-@dataclass(frozen=True)
-class Image:
-    """A figure as PNG bytes with the text that stands for it."""
-
-    png: bytes
-    alt: str
-
-
 def render(summary: Summary, images: Mapping[str, Image]) -> str:
-    """The HTML of a report; `images` holds the figures that were drawn, by name."""
+    """The HTML of the report of a trace or study; `images` holds the figures that were drawn, by name."""
+    return render_template(
+        "report.html",
+        sections=sections(summary),
+        images=images,
+        title=title(summary),
+        subtitle=subtitle(summary),
+        headline=headline(summary),
+        summary=summary,
+    )
+
+
+def render_template(
+    name: str, *, sections: Sequence[Section], images: Mapping[str, Image], **context: object
+) -> str:
+    """The HTML of a template that extends base.html: title, lead, then sections with their images."""
+    return _environment().get_template(name).render(sections=sections, images=images, **context)
+
+
+@cache
+def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("gradprobe.reports"),
         autoescape=True,
@@ -31,17 +44,4 @@ def render(summary: Summary, images: Mapping[str, Image]) -> str:
         trim_blocks=True,
     )
     environment.filters["capital"] = capital
-    return environment.get_template("report.html").render(
-        title=title(summary),
-        subtitle=subtitle(summary),
-        headline=headline(summary),
-        summary=summary,
-        sections=sections(summary),
-        images={
-            name: {
-                "source": f"data:image/png;base64,{base64.b64encode(image.png).decode()}",
-                "alt": image.alt,
-            }
-            for name, image in images.items()
-        },
-    )
+    return environment

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from gradprobe.errors import InputError
 from gradprobe.reports.summary import Summary, summarise
+from gradprobe.reports.writing import write_file
 from gradprobe.trace import Trace
 
 if TYPE_CHECKING:
-    from gradprobe.reports.html import Image
+    from gradprobe.reports.image import Image
 
 
 def report(source: Trace | Summary | str | Path, out: str | Path | None = None) -> Path:
@@ -43,7 +44,7 @@ def draw(summary: Summary) -> dict[str, Image]:
     """The figures of a summary by name, without those that have nothing to show."""
     from gradprobe.reports.figures import PLATES
     from gradprobe.reports.figures.canvas import drawing, png
-    from gradprobe.reports.html import Image
+    from gradprobe.reports.image import Image
 
     images = {}
     with drawing():
@@ -66,16 +67,8 @@ def _write_all(summary: Summary, images: Mapping[str, Image], target: Path, *, b
     from gradprobe.reports.html import render
     from gradprobe.reports.verdict_file import verdict_json
 
-    _write(target, render(summary, images).encode())
+    write_file(target, render(summary, images).encode())
     if beside:
-        _write(target.with_name("verdict.json"), verdict_json(summary).encode())
+        write_file(target.with_name("verdict.json"), verdict_json(summary).encode())
         for name, image in images.items():
-            _write(target.with_name("figures") / f"{name}.png", image.png)
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file; who opens it meanwhile sees the old one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(path.name + ".unfinished")
-    unfinished.write_bytes(content)
-    unfinished.replace(path)
+            write_file(target.with_name("figures") / f"{name}.png", image.png)

@@ -2,31 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from gradprobe.reports import tables
 from gradprobe.reports.corrected_table import corrected
 from gradprobe.reports.leverage import THRESHOLD
+from gradprobe.reports.section import Section
 from gradprobe.reports.summary import Summary
-from gradprobe.reports.table import Table
 from gradprobe.reports.wording import capital
-
-
-@dataclass(frozen=True)
-class Section:
-    """A heading, one sentence on what to look for, the name of a figure, and tables.
-
-    `caption` says what the figure shows. A section without a figure drawn and without rows says why
-    it is empty, in `empty`.
-    """
-
-    title: str
-    look_for: str
-    tables: tuple[Table, ...] = ()
-    plate: str = ""
-    caption: str = ""
-    empty: str = "Nothing was measured for this yet."
-
 
 _NO_FOCAL = "No focal task was named, so nothing can be measured against it."
 _BAND = "Lines are means over seeds, bands run from the lowest to the highest seed."

@@ -5,19 +5,17 @@ from __future__ import annotations
 from rich import box
 from rich.console import Group, RenderableType
 from rich.panel import Panel
-from rich.table import Table as RichTable
 from rich.text import Text
 
 from gradprobe.reports import tables
 from gradprobe.reports.corrected_table import corrected
 from gradprobe.reports.headline import headline, subtitle, title
 from gradprobe.reports.summary import EncoderSummary, Summary
-from gradprobe.reports.table import Table
+from gradprobe.reports.terminal import rich_table
 from gradprobe.reports.verdict import Call
 from gradprobe.reports.wording import capital
 
 _STYLES = {Call.SAFE: "green", Call.HELP: "yellow", Call.INSUFFICIENT: "cyan"}
-_NAME_WIDTH = 40
 
 
 def show(summary: Summary) -> RenderableType:
@@ -35,7 +33,7 @@ def show(summary: Summary) -> RenderableType:
         Text(title(summary), style="bold"),
         Text(subtitle(summary), style="dim"),
         show_verdicts(summary),
-        *(_table(table) for table in shown if table.rows),
+        *(rich_table(table) for table in shown if table.rows),
     )
 
 
@@ -56,24 +54,3 @@ def _verdict(encoder: EncoderSummary) -> Text:
     for advice in verdict.settle:
         text.append(f"\n  → {advice}")
     return text
-
-
-def _table(table: Table) -> RichTable:
-    shown = RichTable(
-        title=Text(table.title, style="bold"),
-        title_justify="left",
-        caption=Text(table.note, style="dim") if table.note else None,
-        caption_justify="left",
-        box=box.SIMPLE_HEAD,
-    )
-    for position, column in enumerate(table.columns):
-        named = position < table.names
-        shown.add_column(
-            Text(column),
-            justify="left" if named else "right",
-            overflow="ellipsis" if named else "fold",
-            max_width=_NAME_WIDTH if named else None,
-        )
-    for row in table.rows:
-        shown.add_row(*(Text(cell) for cell in row))
-    return shown

@@ -1,0 +1,23 @@
+"""One part of a report: what to look for, a figure, tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gradprobe.reports.table import Table
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading, one sentence on what to look for, the name of a figure, and tables.
+
+    `caption` says what the figure shows. A section without a figure drawn and without rows says why
+    it is empty, in `empty`.
+    """
+
+    title: str
+    look_for: str
+    tables: tuple[Table, ...] = ()
+    plate: str = ""
+    caption: str = ""
+    empty: str = "Nothing was measured for this yet."

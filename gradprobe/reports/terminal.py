@@ -1,0 +1,33 @@
+"""Tables for a terminal."""
+
+from __future__ import annotations
+
+from rich import box
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from gradprobe.reports.table import Table
+
+_NAME_WIDTH = 40
+
+
+def rich_table(table: Table) -> RichTable:
+    """A table for a rich console; every name and number is plain text, never markup."""
+    shown = RichTable(
+        title=Text(table.title, style="bold"),
+        title_justify="left",
+        caption=Text(table.note, style="dim") if table.note else None,
+        caption_justify="left",
+        box=box.SIMPLE_HEAD,
+    )
+    for position, column in enumerate(table.columns):
+        named = position < table.names
+        shown.add_column(
+            Text(column),
+            justify="left" if named else "right",
+            overflow="ellipsis" if named else "fold",
+            max_width=_NAME_WIDTH if named else None,
+        )
+    for row in table.rows:
+        shown.add_row(*(Text(cell) for cell in row))
+    return shown

@@ -1,0 +1,65 @@
+from pathlib import Path
+
+import pytest
+from matplotlib.figure import Figure
+from rich.console import Console
+
+from gradprobe.errors import InputError
+from gradprobe.reports.page import Page, draw_image, show_page, write_page
+from gradprobe.reports.section import Section
+from gradprobe.reports.table import Table
+
+SHOWN = Table("Scores", ("method", "accuracy"), (("gcn <b>", "0.81"),), note="Mean over seeds.")
+FOLDED = Table("Options", ("option",), (("hidden",),), folded=True)
+
+
+def page() -> Page:
+    def draw() -> Figure:
+        figure = Figure()
+        figure.subplots().plot([0, 1])
+        return figure
+
+    return Page(
+        title="Edits of Cora",
+        subtitle="3 seeds",
+        headline="Nothing was gained.",
+        points=("GRE < GD",),
+        sections=(
+            Section("Accuracy", "Look for a fall.", (SHOWN, FOLDED), plate="drawdown", caption="A line."),
+            Section("Scatter", "Look for a slope.", plate="missing", empty="No edit was made."),
+        ),
+        images={"drawdown": draw_image(draw, "Accuracy falls to 0.7")},
+    )
+
+
+def test_a_page_is_one_html_file_with_its_words_tables_and_figures(tmp_path: Path) -> None:
+    html = write_page(page(), tmp_path / "out").read_text()
+    for text in ("Edits of Cora", "3 seeds", "Nothing was gained.", "GRE &lt; GD", "gcn &lt;b&gt;", "A line."):
+        assert text in html
+    assert 'src="data:image/png;base64,' in html
+    assert 'alt="Accuracy falls to 0.7"' in html
+
+
+def test_figures_lie_beside_the_page(tmp_path: Path) -> None:
+    write_page(page(), tmp_path)
+    assert (tmp_path / "figures" / "drawdown.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_figure_that_could_not_be_drawn_leaves_its_reason(tmp_path: Path) -> None:
+    assert "No edit was made." in write_page(page(), tmp_path).read_text()
+
+
+def test_the_terminal_shows_words_and_open_tables_but_no_folded_ones() -> None:
+    console = Console(record=True, width=80)
+    with console.capture():
+        console.print(show_page(page()))
+    text = console.export_text()
+    assert "Nothing was gained." in text
+    assert "gcn <b>" in text
+    assert "hidden" not in text
+
+
+def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="out: expected a folder that can be written"):
+        write_page(page(), tmp_path / "file" / "out")
