@@ -1,0 +1,102 @@
+"""gradprobe compare and gradprobe demo."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from gradprobe.commands.arguments import TABLE, Out, names
+
+if TYPE_CHECKING:
+    from gradprobe.studies import StudyConfig
+
+
+def compare(  # noqa: PLR0913 - a command has as many options as a study
+    table: Annotated[str | None, typer.Argument(help=TABLE)] = None,
+    *,
+    smiles: Annotated[str | None, typer.Option(help="The column of SMILES.")] = None,
+    focal: Annotated[str | None, typer.Option(help="The column of the focal task.")] = None,
+    aux: Annotated[
+        list[str] | None, typer.Option(help="An auxiliary's column; repeat. Default: all others.")
+    ] = None,
+    log10: Annotated[list[str] | None, typer.Option(help="A column to take log10 of; repeat.")] = None,
+    encoders: Annotated[str | None, typer.Option(help="Such as mlp,dmpnn,gine.")] = None,
+    combiners: Annotated[str | None, typer.Option(help="Such as average,pcgrad,cagrad.")] = None,
+    single_task: Annotated[
+        bool | None, typer.Option("--single-task", help="Also train the focal task alone.")
+    ] = None,
+    seeds: Annotated[int | None, typer.Option(help="Runs of each encoder and combiner.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the focal train fold.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Molecules a task and step.")] = None,
+    batching: Annotated[str | None, typer.Option(help="balanced or union.")] = None,
+    split: Annotated[str | None, typer.Option(help="random or scaffold.")] = None,
+    probe_every: Annotated[
+        int | None, typer.Option(help="Steps from one minibatch measurement to the next.")
+    ] = None,
+    probe_rows: Annotated[
+        int | None, typer.Option(help="Measure whole folds on at most this many rows a task.")
+    ] = None,
+    jobs: Annotated[int, typer.Option(help="Cells that run side by side; results do not depend on it.")] = 0,
+    config: Annotated[
+        Path | None, typer.Option(help="A TOML file with these options, less jobs and out.")
+    ] = None,
+    out: Out = None,
+) -> None:
+    """Compare encoders and combiners on a table of molecules, and measure their task gradients."""
+    from gradprobe.studies import make_config, read_config
+
+    options = read_config(config) if config else {}
+    given: dict[str, Any] = {
+        "table": table,
+        "smiles": smiles,
+        "focal": focal,
+        "aux": aux,
+        "log10": log10,
+        "encoders": names(encoders),
+        "combiners": names(combiners),
+        "single_task": single_task,
+        "seeds": seeds,
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "batching": batching,
+        "split": split,
+        "probe_every": probe_every,
+        "probe_rows": probe_rows,
+    }
+    options |= {name: value for name, value in given.items() if value not in (None, [])}
+    _run(make_config(**options), out or Path("runs") / "compare", jobs)
+
+
+def demo(*, out: Out = None, jobs: Annotated[int, typer.Option(help="Cells side by side.")] = 0) -> None:
+    """Run a small comparison on the embedded data and report it."""
+    from gradprobe.studies import demo_config
+
+    _run(demo_config(), out or Path("runs") / "demo", jobs)
+
+
+def _run(config: StudyConfig, out: Path, jobs: int) -> None:
+    from gradprobe.reports import report as write_report
+    from gradprobe.reports import show as render
+    from gradprobe.reports import summarise
+    from gradprobe.studies import plan_study, run_study
+    from gradprobe.studies.progress import progress_bars
+
+    console = Console()
+    plan = plan_study(config, out)
+    try:
+        with progress_bars(plan, console) as watch:
+            outcome = run_study(plan, jobs=jobs, watch=watch)
+    except KeyboardInterrupt:
+        console.print("\ninterrupted; the same command goes on from here")
+        sys.exit(130)
+    summary = summarise(out)
+    console.print(render(summary))
+    console.print(f"report: {write_report(summary)}", soft_wrap=True, highlight=False, markup=False)
+    for failure in outcome.failures:
+        console.print(f"failed: {failure.key.id}: {failure.error}", soft_wrap=True, markup=False)
+    if not outcome.finished:
+        sys.exit(1)
