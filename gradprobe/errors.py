@@ -35,3 +35,12 @@ def missing_extra(package: str, extra: str) -> MissingExtraError:
     "rdkit is not installed; install it with: pip install 'gradprobe[molecules]'"
     """
     return MissingExtraError(f"{package} is not installed; install it with: pip install 'gradprobe[{extra}]'")
+
+
+def reason_for(error: Exception) -> str:
+    """An exception as a record keeps it: our own sentences alone, others with the name of their kind.
+
+    >>> reason_for(InputError("jobs: expected a number")), reason_for(KeyError("x"))
+    ('jobs: expected a number', "KeyError: 'x'")
+    """
+    return str(error) if isinstance(error, GradprobeError) else f"{type(error).__name__}: {error}"

@@ -9,13 +9,11 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, Literal
 
-import torch
-
 from gradprobe import combiners
 from gradprobe.combiners import Combiner
 from gradprobe.data import split_molecules
 from gradprobe.encoders import ENCODERS, Features
-from gradprobe.errors import GradprobeError
+from gradprobe.errors import reason_for
 from gradprobe.reports.manifest import (
     SINGLE_TASK,
     CellFailure,
@@ -57,22 +55,14 @@ def prepare_features(plan: Plan) -> None:
 
 
 def run_cell(plan: Plan, key: CellKey) -> CellKey:
-    """Train, probe and score one cell; whatever goes wrong is written to its folder, not raised.
-
-    Uses one thread, so that its numbers do not depend on how many cells run beside it.
-    """
+    """Train, probe and score one cell; whatever goes wrong is written to its folder, not raised."""
     folder = plan.folder.cell(key)
     shutil.rmtree(folder, ignore_errors=True)
     write_record(folder / "cell.json", key)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     try:
         write_record(folder / "metrics.json", _run(plan, key))
     except Exception as error:  # the study goes on, and the reason is kept
-        reason = str(error) if isinstance(error, GradprobeError) else f"{type(error).__name__}: {error}"
-        write_record(folder / "failed.json", CellFailure(key=key, error=reason))
-    finally:
-        torch.set_num_threads(threads)
+        write_record(folder / "failed.json", CellFailure(key=key, error=reason_for(error)))
     return key
 
 

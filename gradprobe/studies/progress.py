@@ -1,4 +1,4 @@
-"""Progress bars of a study: one over its cells, one over the epochs of all of them."""
+"""Progress bars of studies."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from gradprobe.reports.manifest import CellProgress
 from gradprobe.studies.cell import is_finished
+from gradprobe.studies.grid import GridWatch
 from gradprobe.studies.plan import Plan
 from gradprobe.studies.run import Watch
 
 
 @contextmanager
 def progress_bars(plan: Plan, console: Console) -> Iterator[Watch]:
-    """Bars for the duration of a block; yields what `run_study` calls with the cells' progress."""
+    """Bars over cells and over all their epochs; yields what `run_study` calls with the cells' progress."""
     cells, epochs = plan.manifest.cells, plan.config.epochs
     with Progress(
         TextColumn("{task.description}"),
@@ -38,3 +39,17 @@ def progress_bars(plan: Plan, console: Console) -> Iterator[Watch]:
             bars.update(over_epochs, completed=done + len(finished) * epochs, note=note)
 
         yield watch
+
+
+@contextmanager
+def grid_bar(console: Console) -> Iterator[GridWatch]:
+    """A bar over the cells of a grid for the duration of a block; yields what `run_grid` calls."""
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+    ) as bars:
+        over_cells = bars.add_task("cells", total=None)
+        yield lambda done, total: bars.update(over_cells, completed=done, total=total)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import threading
-import warnings
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
-from gradprobe.errors import InputError, TrainingError, missing_extra
 from gradprobe.reports.manifest import CellFailure, CellKey, CellProgress, read_record
 from gradprobe.studies.cell import is_finished, prepare_features, run_cell
 from gradprobe.studies.collect import write_results
+from gradprobe.studies.parallel import check_jobs, side_by_side
 from gradprobe.studies.plan import Plan
 
 _POLL_SECONDS = 0.5
@@ -40,16 +38,15 @@ def run_study(plan: Plan, *, jobs: int = 0, watch: Watch | None = None) -> Outco
         TrainingError: a process that ran a cell was killed from outside; finished cells are kept.
         MissingExtraError: joblib is not installed.
     """
-    if jobs < 0:
-        raise InputError(
-            f"jobs: expected a number of cells to run side by side, or 0 for one a core, got {jobs}"
-        )
+    check_jobs(jobs)
     pending = [key for key in plan.manifest.cells if not is_finished(plan, key)]
     write_results(plan.folder, plan.manifest)
     with _watching(plan, watch):
         if pending:
             prepare_features(plan)
-            _run_cells(plan, pending, workers=min(jobs or os.cpu_count() or 1, len(pending)))
+            for _ in side_by_side(partial(run_cell, plan), pending, jobs=jobs):
+                # The table of results grows with each cell that ends.
+                write_results(plan.folder, plan.manifest)
     failures = (
         read_record(plan.folder.cell(key) / "failed.json", CellFailure) for key in plan.manifest.cells
     )
@@ -65,38 +62,6 @@ def progress_of(plan: Plan) -> tuple[CellProgress, ...]:
         read_record(plan.folder.cell(key) / "progress.json", CellProgress) for key in plan.manifest.cells
     )
     return tuple(progress for progress in found if progress is not None)
-
-
-def _run_cells(plan: Plan, pending: Sequence[CellKey], *, workers: int) -> None:
-    """Run some cells; the table of results grows with each that ends."""
-    try:
-        from joblib import Parallel, delayed, parallel_config
-    except ImportError as error:
-        raise missing_extra("joblib", "molecules") from error
-
-    try:
-        with parallel_config(**_backend(workers)), warnings.catch_warnings():
-            # joblib renews a process whose memory has grown, which is as it should be.
-            warnings.filterwarnings(
-                "ignore", message="A worker stopped while some jobs", category=UserWarning
-            )
-            cells = Parallel(n_jobs=workers, return_as="generator_unordered")(
-                delayed(run_cell)(plan, key) for key in pending
-            )
-            for _ in cells:
-                write_results(plan.folder, plan.manifest)
-    except BrokenExecutor as error:
-        raise TrainingError(
-            "jobs: expected every process to live until its cell ends, but one was killed, as a rule because "
-            f"memory ran out with {workers} side by side; finished cells are kept: run the same study again "
-            "with fewer jobs"
-        ) from error
-
-
-def _backend(workers: int) -> dict[str, object]:
-    if workers == 1:
-        return {"backend": "sequential"}
-    return {"backend": "loky", "inner_max_num_threads": 1}
 
 
 @contextmanager

@@ -1,0 +1,86 @@
+"""Running independent pieces of work side by side, one thread each."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor
+from contextlib import contextmanager
+from typing import TypeVar
+
+import torch
+
+from gradprobe.errors import InputError, TrainingError, missing_extra
+
+In = TypeVar("In")
+Out = TypeVar("Out")
+
+
+def side_by_side(work: Callable[[In], Out], pieces: Sequence[In], *, jobs: int) -> Iterator[Out]:
+    """The result of every piece as it ends, `jobs` at a time (0: one a core).
+
+    Every piece uses one thread, so that its numbers do not depend on how many run beside it.
+
+    Raises:
+        InputError: a negative number of jobs.
+        TrainingError: a process was killed from outside.
+        MissingExtraError: joblib is not installed.
+    """
+    check_jobs(jobs)
+    try:
+        from joblib import Parallel, delayed, parallel_config
+    except ImportError as error:
+        raise missing_extra("joblib", "molecules") from error
+
+    workers = min(jobs or os.cpu_count() or 1, len(pieces))
+    if workers == 0:
+        return
+    try:
+        with parallel_config(**_backend(workers)), warnings.catch_warnings():
+            # joblib renews a process whose memory has grown, which is as it should be.
+            warnings.filterwarnings(
+                "ignore", message="A worker stopped while some jobs", category=UserWarning
+            )
+            yield from Parallel(n_jobs=workers, return_as="generator_unordered")(
+                delayed(_in_one_thread)(work, piece) for piece in pieces
+            )
+    except BrokenExecutor as error:
+        raise TrainingError(
+            "jobs: expected every process to live until its cell ends, but one was killed, as a rule because "
+            f"memory ran out with {workers} side by side; finished cells are kept: run the same study again "
+            "with fewer jobs"
+        ) from error
+
+
+def check_jobs(jobs: int) -> None:
+    """Refuse a negative number of jobs.
+
+    Raises:
+        InputError: it is negative.
+    """
+    if jobs < 0:
+        raise InputError(
+            f"jobs: expected a number of cells to run side by side, or 0 for one a core, got {jobs}"
+        )
+
+
+def _in_one_thread(work: Callable[[In], Out], piece: In) -> Out:
+    with _one_thread():
+        return work(piece)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _backend(workers: int) -> dict[str, object]:
+    if workers == 1:
+        return {"backend": "sequential"}
+    return {"backend": "loky", "inner_max_num_threads": 1}
