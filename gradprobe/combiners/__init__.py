@@ -4,6 +4,6 @@ NumPy float64 only; nothing here knows tensors or models.
 """
 
 from gradprobe.combiners.protocol import Combiner
-from gradprobe.combiners.registry import get, names
+from gradprobe.combiners.registry import get, names, options_of
 
-__all__ = ["Combiner", "get", "names"]
+__all__ = ["Combiner", "get", "names", "options_of"]

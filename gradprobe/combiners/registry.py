@@ -43,6 +43,15 @@ def names() -> tuple[str, ...]:
     return tuple(_COMBINERS)
 
 
+def options_of(name: str) -> tuple[str, ...]:
+    """The options of the combiner of that name; none are known of another library's.
+
+    >>> options_of("pcgrad")
+    ('seed', 'order', 'reduction')
+    """
+    return tuple(inspect.signature(_COMBINERS[name]).parameters) if name in _COMBINERS else ()
+
+
 def get(name: str, **options: Any) -> Combiner:
     """The combiner of that name with its options; see the class of each for what they mean.
 
@@ -62,10 +71,9 @@ def get(name: str, **options: Any) -> Combiner:
         return combiner_of_family
     if name not in _COMBINERS:
         raise InputError(f"name: expected one of {', '.join(_COMBINERS)}; got {name!r}")
-    combiner = _COMBINERS[name]
-    valid = list(inspect.signature(combiner).parameters)
+    valid = options_of(name)
     unknown = [option for option in options if option not in valid]
     if unknown:
         offer = f"expected some of {', '.join(valid)}" if valid else "expected no options"
         raise InputError(f"{name}: {offer}; got {', '.join(unknown)}")
-    return combiner(**options)
+    return _COMBINERS[name](**options)

@@ -27,7 +27,7 @@ def compare(  # noqa: PLR0913 - a command has as many options as a study
     encoders: Annotated[str | None, typer.Option(help="Such as mlp,dmpnn,gine.")] = None,
     combiners: Annotated[str | None, typer.Option(help="Such as average,pcgrad,cagrad.")] = None,
     single_task: Annotated[
-        bool | None, typer.Option("--single-task", help="Also train the focal task alone.")
+        bool | None, typer.Option("--single-task/--no-single-task", help="Also train the focal task alone.")
     ] = None,
     seeds: Annotated[int | None, typer.Option(help="Runs of each encoder and combiner.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the focal train fold.")] = None,

@@ -125,8 +125,8 @@ def _combiner(plan: Plan, key: CellKey) -> Combiner:
     if key.combiner == SINGLE_TASK:
         return combiners.get("average")
     options = plan.config.combiner_options.get(key.combiner, {})
-    if key.combiner == "pcgrad":
-        # Its random orders are part of what the seeds of a study vary.
+    if "seed" in combiners.options_of(key.combiner):
+        # Its random choices are part of what the seeds of a study vary.
         options = {"seed": key.seed, **options}
     return combiners.get(key.combiner, **options)
 
