@@ -22,9 +22,18 @@ from gradprobe.geometry.decision import (
     leverage,
     share_curve,
 )
+from gradprobe.geometry.diagnosis import Diagnosis, diagnose
 from gradprobe.geometry.gramian import BoolArray, FloatArray, Gramian, Group
 from gradprobe.geometry.intervals import Estimate, discoveries, mean_over_steps
 from gradprobe.geometry.noise import Signal, predicted_cosines, signal
+from gradprobe.geometry.oversmoothing import (
+    GroupSpreads,
+    RowSpread,
+    components,
+    looped_degrees,
+    row_spread,
+    row_spreads,
+)
 from gradprobe.geometry.quantity import Quantity
 from gradprobe.geometry.rank import EffectiveRank, effective_rank
 from gradprobe.geometry.window import FoldProducts, TaskProducts
@@ -35,6 +44,7 @@ __all__ = [
     "Comparison",
     "Conflicts",
     "CorrectedCosines",
+    "Diagnosis",
     "EffectiveRank",
     "Estimate",
     "FloatArray",
@@ -42,16 +52,20 @@ __all__ = [
     "Gain",
     "Gramian",
     "Group",
+    "GroupSpreads",
     "Quantity",
+    "RowSpread",
     "ShareCurve",
     "Signal",
     "TaskProducts",
     "Trials",
     "affinities",
+    "components",
     "conflict_energy",
     "conflicts",
     "corrected_cosines",
     "cosines",
+    "diagnose",
     "discoveries",
     "effective_rank",
     "focal_cosines",
@@ -60,11 +74,14 @@ __all__ = [
     "gradient_overlap",
     "heldout_trials",
     "leverage",
+    "looped_degrees",
     "mean_over_steps",
     "norm_ratios",
     "norms",
     "overlap_by_chance",
     "predicted_cosines",
+    "row_spread",
+    "row_spreads",
     "share_curve",
     "signal",
     "update_cosine",

@@ -1,0 +1,182 @@
+"""How far the rows of a matrix are from one another: the mu of oversmoothing, with its norm beside it.
+
+Small mu means similar rows, so the source's name "similarity" for it is inverted. It falls with the
+matrix itself: a matrix that vanishes has a small mu however different its rows are. Hence `relative`,
+mu over the norm, which stays in [0, 1] whatever the scale (METHODS §5).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from gradprobe.errors import InputError
+from gradprobe.geometry.gramian import FloatArray
+from gradprobe.geometry.quantity import Quantity
+
+IntArray = npt.NDArray[np.int64]
+
+ZERO_MATRIX = "every row is zero"
+NOT_FINITE = "an entry is NaN or infinite"
+
+
+@dataclass(frozen=True)
+class RowSpread:
+    """How much of a matrix [n, d] lies outside the matrices whose rows are all alike.
+
+    `mu` is the Frobenius distance to them, `norm` the Frobenius norm, `relative` mu / norm in [0, 1]:
+    0 where all rows are alike, 1 where they have nothing in common; NaN with a `reason` for a zero
+    matrix. `zero_rows` is the share of rows that are zero: where only labelled nodes receive a
+    gradient, mu measures that mask. A matrix with an entry that is NaN or infinite has an infinite
+    norm, and mu and relative are NaN.
+    """
+
+    mu: float
+    norm: float
+    relative: float
+    zero_rows: float
+    reason: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class GroupSpreads:
+    """`RowSpread` for each of g groups of rows: `groups` [g] names them, the others are [g] as well."""
+
+    groups: IntArray
+    mu: FloatArray
+    norm: FloatArray
+    relative: Quantity
+    zero_rows: FloatArray
+
+
+def row_spread(
+    rows: FloatArray, *, degrees: FloatArray | None = None, groups: IntArray | None = None
+) -> RowSpread:
+    """mu(X) = ||X - u u^T X||_F of a matrix [n, d], u the unit vector along `degrees`^(1/2) (source 002).
+
+    Args:
+        rows: the matrix; a row stands for a node.
+        degrees: [n], positive: degrees with self-loops. What the symmetrically normalised adjacency
+            smooths to is their square root, not a constant. None: all ones, and the distance is that
+            to the mean row, the source's.
+        groups: [n], such as `components` of a graph or the graph of each node of a batch. Rows need
+            then be alike within their group only, and mu^2 is the sum over the groups.
+
+    mu is a seminorm (subadditive, unmoved by adding the same row to all), zero for alike rows alone:
+    exactly for equal ones, up to rounding with degrees. One row is alike with itself.
+
+    Raises:
+        InputError: no matrix with at least one row, or degrees or groups that do not fit it.
+
+    >>> found = row_spread(np.array([[3.0], [1.0]]))
+    >>> round(found.mu, 6), round(found.relative, 6)
+    (1.414214, 0.447214)
+    """
+    matrix = _matrix(rows)
+    found = row_spreads(
+        matrix, np.zeros(len(matrix), dtype=np.int64) if groups is None else groups, degrees=degrees
+    )
+    zero_rows = float(np.mean(~matrix.any(axis=1)))
+    if not np.isfinite(found.norm).all():
+        return RowSpread(np.nan, np.inf, np.nan, zero_rows, NOT_FINITE)
+    mu, norm = _length(found.mu), _length(found.norm)
+    if norm == 0.0:
+        return RowSpread(0.0, 0.0, np.nan, zero_rows, ZERO_MATRIX)
+    return RowSpread(mu, norm, min(mu / norm, 1.0), zero_rows)
+
+
+def row_spreads(rows: FloatArray, groups: IntArray, *, degrees: FloatArray | None = None) -> GroupSpreads:
+    """mu, norm and relative mu of each group of rows of a matrix [n, d], by `groups` [n].
+
+    `degrees` [n] are those of `row_spread`, whose errors these are.
+    """
+    matrix, smooth = _matrix(rows), _smooth(rows, degrees)
+    if np.shape(groups) != (len(matrix),):
+        raise InputError(f"groups: expected one number a row [{len(matrix)}], got shape {np.shape(groups)}")
+    names, first, place = np.unique(groups, return_index=True, return_inverse=True)
+    finite = _share(~np.isfinite(matrix).all(axis=1), place) == 0
+    scale = np.abs(matrix).max(initial=0.0, axis=1)
+    # Squares of what 500 layers leave of a gradient would underflow; those of an explosion would overflow.
+    scale = _largest(np.where(np.isfinite(scale), scale, 0.0), place)
+    scaled = np.where(finite[place, None], matrix, 0.0) / np.where(scale > 0, scale, 1.0)[place, None]
+    outside = scaled - smooth[:, None] * (scaled[first] / smooth[first, None])[place]
+    common = _by_group(smooth[:, None] * outside, place) / _by_group(smooth[:, None] ** 2, place)
+    outside -= smooth[:, None] * common[place]
+    mu = np.where(finite, scale * _lengths(outside, place), np.nan)
+    norm = np.where(finite, scale * _lengths(scaled, place), np.inf)
+    zero = _share(~matrix.any(axis=1), place)
+    return GroupSpreads(names.astype(np.int64), mu, norm, _relative(mu, norm), zero)
+
+
+def components(edges: IntArray, nodes: int) -> IntArray:
+    """The connected component [n] of every node, from edges [2, e] in either direction."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    adjacency = coo_array((np.ones(edges.shape[1]), (edges[0], edges[1])), shape=(nodes, nodes))
+    return np.asarray(connected_components(adjacency, directed=False)[1], dtype=np.int64)
+
+
+def looped_degrees(edges: IntArray, nodes: int) -> FloatArray:
+    """Degrees [n] with one self-loop each, from directed edges [2, e] that hold both directions."""
+    apart = edges[1][edges[0] != edges[1]]
+    return 1.0 + np.bincount(apart, minlength=nodes).astype(np.float64)
+
+
+def _matrix(rows: FloatArray) -> FloatArray:
+    matrix = np.asarray(rows, dtype=np.float64)
+    if matrix.ndim != 2 or not len(matrix):
+        raise InputError(
+            f"rows: expected a matrix [rows, width] with at least one row, got shape {matrix.shape}"
+        )
+    return matrix
+
+
+def _smooth(rows: FloatArray, degrees: FloatArray | None) -> FloatArray:
+    if degrees is None:
+        return np.ones(len(rows))
+    if np.shape(degrees) != (len(rows),) or not np.all(np.asarray(degrees) > 0):
+        raise InputError(
+            f"degrees: expected one positive number a row [{len(rows)}], got shape {np.shape(degrees)} "
+            "or one that is not; count a self-loop for every node"
+        )
+    return np.sqrt(np.asarray(degrees, dtype=np.float64))
+
+
+def _by_group(values: FloatArray, place: IntArray) -> FloatArray:
+    """Sums [g, d] of values [n, d] by the group [n] of their row."""
+    if not place.any():
+        return np.asarray(values.sum(axis=0, keepdims=True))
+    return np.stack([np.bincount(place, weights=column) for column in values.T], axis=1)
+
+
+def _share(flags: npt.ArrayLike, place: IntArray) -> FloatArray:
+    """The share [g] of rows that are flagged [n]."""
+    return np.asarray(np.bincount(place, weights=np.asarray(flags, dtype=np.float64)) / np.bincount(place))
+
+
+def _largest(values: FloatArray, place: IntArray) -> FloatArray:
+    largest = np.zeros(int(place.max()) + 1)
+    np.maximum.at(largest, place, values)
+    return largest
+
+
+def _lengths(matrix: FloatArray, place: IntArray) -> FloatArray:
+    return np.asarray(np.sqrt(_by_group((matrix**2).sum(axis=1, keepdims=True), place)[:, 0]))
+
+
+def _length(values: FloatArray) -> float:
+    """The Euclidean length of values that may be tiny or huge."""
+    scale = float(np.abs(values).max())
+    return scale * float(np.linalg.norm(values / scale)) if scale > 0 else 0.0
+
+
+def _relative(mu: FloatArray, norm: FloatArray) -> Quantity:
+    values = np.full(mu.shape, np.nan)
+    np.divide(mu, norm, out=values, where=np.isfinite(norm) & (norm > 0))
+    reasons: dict[tuple[int, ...], str] = {
+        (int(i),): ZERO_MATRIX if norm[i] == 0 else NOT_FINITE for i in np.flatnonzero(np.isnan(values))
+    }
+    return Quantity(np.minimum(values, 1.0), reasons)
