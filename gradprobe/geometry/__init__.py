@@ -23,7 +23,7 @@ from gradprobe.geometry.decision import (
     share_curve,
 )
 from gradprobe.geometry.diagnosis import Diagnosis, diagnose
-from gradprobe.geometry.gramian import BoolArray, FloatArray, Gramian, Group
+from gradprobe.geometry.gramian import HELDOUT, BoolArray, FloatArray, Gramian, Group
 from gradprobe.geometry.intervals import Estimate, discoveries, mean_over_steps
 from gradprobe.geometry.noise import Signal, predicted_cosines, signal
 from gradprobe.geometry.oversmoothing import (
@@ -36,9 +36,10 @@ from gradprobe.geometry.oversmoothing import (
 )
 from gradprobe.geometry.quantity import Quantity
 from gradprobe.geometry.rank import EffectiveRank, effective_rank
-from gradprobe.geometry.window import FoldProducts, TaskProducts
+from gradprobe.geometry.window import FoldProducts, TaskProducts, heldout_products
 
 __all__ = [
+    "HELDOUT",
     "Affinities",
     "BoolArray",
     "Comparison",
@@ -72,6 +73,7 @@ __all__ = [
     "fresh_trials",
     "gain",
     "gradient_overlap",
+    "heldout_products",
     "heldout_trials",
     "leverage",
     "looped_degrees",

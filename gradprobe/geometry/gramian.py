@@ -13,14 +13,24 @@ from gradprobe.errors import InputError
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
+# The fold of held-out rows: they are none of the step's, so they belong to no task's gradient.
+HELDOUT = "H"
 
 
 @dataclass(frozen=True, order=True)
 class Group:
-    """The rows behind one gradient: a task, or one fold (`"A"`, `"B"`) of a task's rows in a step."""
+    """The rows behind one gradient: a task, or one fold (`"A"`, `"B"`) of a task's rows in a step.
+
+    Fold `"H"` holds held-out rows of a task, which the step's update is not made from.
+    """
 
     task: str
     fold: str = ""
+
+    @property
+    def heldout(self) -> bool:
+        """Whether these are held-out rows."""
+        return self.fold == HELDOUT
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,41 +72,57 @@ class Gramian:
 
     @cached_property
     def tasks(self) -> tuple[str, ...]:
-        """The tasks in the order in which their groups stand."""
-        return tuple(dict.fromkeys(group.task for group in self.groups))
+        """The tasks with rows in the step, in the order in which their groups stand."""
+        return tuple(dict.fromkeys(group.task for group in self.groups if not group.heldout))
 
     @property
     def folded(self) -> bool:
-        """Whether groups are folds of tasks rather than whole tasks."""
-        return any(group.fold for group in self.groups)
+        """Whether the step's groups are folds of tasks rather than whole tasks."""
+        return any(group.fold and not group.heldout for group in self.groups)
+
+    def without_heldout(self) -> Gramian:
+        """The Gramian of the step's own groups."""
+        if not any(group.heldout for group in self.groups):
+            return self
+        return self._at([i for i, group in enumerate(self.groups) if not group.heldout])
 
     def by_task(self) -> Gramian:
-        """The Gramian of whole tasks: folds merged, each weighted by its rows."""
-        if not self.folded:
-            return self
-        merge = np.zeros((len(self.tasks), len(self.groups)))
-        for column, (group, rows) in enumerate(zip(self.groups, self.rows, strict=True)):
-            merge[self.tasks.index(group.task), column] = rows
-        counts = merge.sum(axis=1)
-        merge /= counts[:, None]
+        """The Gramian of whole tasks: folds merged, each weighted by its rows; held-out rows left out."""
+        own = self.without_heldout()
+        if not own.folded:
+            return own
+        merging = own.merging
         return Gramian(
-            groups=tuple(Group(task) for task in self.tasks),
-            layers=self.layers,
-            values=merge @ self.values @ merge.T,
-            rows=tuple(int(count) for count in counts),
-            parameters=self.parameters,
+            groups=tuple(Group(task) for task in own.tasks),
+            layers=own.layers,
+            values=merging @ own.values @ merging.T,
+            rows=tuple(sum(row) for row in np.where(merging > 0.0, own.rows, 0).tolist()),
+            parameters=own.parameters,
         )
 
+    @property
+    def merging(self) -> FloatArray:
+        """Weights [m, g] with which groups add up to whole tasks: shares of rows, 0 for held-out ones."""
+        merging = np.zeros((len(self.tasks), len(self.groups)))
+        for column, (group, rows) in enumerate(zip(self.groups, self.rows, strict=True)):
+            if not group.heldout:
+                merging[self.tasks.index(group.task), column] = rows if self.folded else 1.0
+        return np.asarray(merging / merging.sum(axis=1, keepdims=True))
+
     def select(self, tasks: Sequence[str]) -> Gramian:
-        """The Gramian of the named tasks, in the order given.
+        """The Gramian of the named tasks with all their groups, in the order given.
 
         Raises:
             InputError: a task has no group here.
         """
-        absent = [task for task in tasks if task not in self.tasks]
+        present = {group.task for group in self.groups}
+        absent = [task for task in tasks if task not in present]
         if absent:
             raise InputError(f"tasks: expected some of {list(self.tasks)}, got {absent}")
-        index = [i for task in tasks for i, group in enumerate(self.groups) if group.task == task]
+        return self._at([i for task in tasks for i, group in enumerate(self.groups) if group.task == task])
+
+    def _at(self, index: Sequence[int]) -> Gramian:
+        """The groups at some positions."""
         return Gramian(
             groups=tuple(self.groups[i] for i in index),
             layers=self.layers,

@@ -25,7 +25,7 @@ from functools import cached_property
 import numpy as np
 
 from gradprobe.errors import InputError
-from gradprobe.geometry.gramian import BoolArray, FloatArray, Gramian
+from gradprobe.geometry.gramian import HELDOUT, BoolArray, FloatArray, Gramian, Group
 
 FOLDS = ("A", "B")
 
@@ -41,6 +41,8 @@ class TaskProducts:
     @classmethod
     def of(cls, gramians: Sequence[Gramian], *, layer: str | None = None) -> TaskProducts:
         """The products of a sequence of Gramians, folds merged, over all layers or on one of them.
+
+        Held-out rows are left out.
 
         Raises:
             InputError: no Gramian, or layers that differ or lack `layer`.
@@ -80,11 +82,12 @@ class FoldProducts:
     def of(cls, gramians: Sequence[Gramian], *, layer: str | None = None) -> FoldProducts:
         """The products of a sequence of folded Gramians, over all layers or on one of them.
 
-        Tasks may be missing at some steps.
+        Tasks may be missing at some steps. Held-out rows are left out.
 
         Raises:
             InputError: no Gramian, one of whole tasks, layers that differ or lack `layer`.
         """
+        gramians = [gramian.without_heldout() for gramian in gramians]
         tasks, number = _tasks(gramians), _layer(gramians, layer)
         place = {(task, fold): (k, i) for i, task in enumerate(tasks) for k, fold in enumerate(FOLDS)}
         values = np.zeros((len(gramians), 2, 2, len(tasks), len(tasks)))
@@ -145,6 +148,30 @@ class FoldProducts:
         steps = (counts > 0).sum(axis=0)
         total = inverse.sum(axis=0)
         return np.asarray(np.divide(steps, total, out=np.full(total.shape, np.nan), where=steps > 0))
+
+
+def heldout_products(
+    gramians: Sequence[Gramian], *, focal: str, layer: str | None = None
+) -> tuple[TaskProducts, FloatArray]:
+    """Products of whole tasks at t steps, and the effects [t, m] of their gradients on held-out rows.
+
+    An effect is `<g_i, g_focal^H>`, the inner product of task i's minibatch gradient with that of held-out
+    rows of the focal task: what `decision.heldout_trials` takes. NaN where the task is missing, and
+    throughout a step that was measured without held-out rows. Over all layers or on one of them.
+
+    Raises:
+        InputError: no Gramian, or layers that differ or lack `layer`.
+    """
+    products, number = TaskProducts.of(gramians, layer=layer), _layer(gramians, layer)
+    effects = np.full(products.present.shape, np.nan)
+    judge = Group(focal, HELDOUT)
+    for step, gramian in enumerate(gramians):
+        if judge in gramian.groups:
+            column = gramian.groups.index(judge)
+            values = gramian.total if number is None else gramian.values[number]
+            at = [products.tasks.index(task) for task in gramian.tasks]
+            effects[step, at] = gramian.merging @ values[:, column]
+    return products, effects
 
 
 def _tasks(gramians: Sequence[Gramian]) -> tuple[str, ...]:

@@ -88,3 +88,36 @@ def test_a_quantity_with_one_entry_is_a_float_and_joins_its_distinct_reasons():
     assert several.reason == "x; y"
     with pytest.raises(ValueError, match="size 1"):
         float(several)
+
+
+def _judged(focal: str = "a") -> tuple[Gramian, np.ndarray]:
+    """Folds and, in their middle, held-out rows of the focal task; and all gradients."""
+    J = np.random.default_rng(1).normal(size=(2, 6, 6))
+    groups = (*FOLDS[:2], Group(focal, "H"), *FOLDS[2:])
+    return Gramian(groups, ("first", "second"), J @ J.transpose(0, 2, 1), (3, 2, 7, 1, 4, 5), (6, 6)), J
+
+
+def test_held_out_rows_enter_no_task():
+    gramian, J = _judged()
+    own = np.delete(J, 2, axis=1)
+    plain = Gramian(FOLDS, gramian.layers, own @ own.transpose(0, 2, 1), ROWS, gramian.parameters)
+    assert gramian.without_heldout().groups == FOLDS
+    np.testing.assert_array_equal(gramian.without_heldout().values, plain.values)
+    np.testing.assert_array_equal(gramian.by_task().values, plain.by_task().values)
+    assert gramian.by_task().rows == (5, 5, 5)
+    np.testing.assert_allclose(gramian.merging.sum(axis=1), 1.0)
+    assert not gramian.merging[:, 2].any()
+
+
+def test_a_task_with_held_out_rows_only_is_missing_from_the_step():
+    gramian, _ = _judged("x")
+    assert gramian.tasks == ("a", "b", "c")
+    assert gramian.select(["x", "c"]).groups == (Group("x", "H"), Group("c", "A"))
+
+
+def test_whole_tasks_beside_held_out_rows_are_no_folds():
+    gramian = Gramian((Group("a"), Group("b"), Group("a", "H")), ("l",), np.ones((1, 3, 3)), (0, 0, 4), (1,))
+    assert not gramian.folded
+    assert gramian.by_task().groups == (Group("a"), Group("b"))
+    assert gramian.by_task().rows == (0, 0)
+    np.testing.assert_array_equal(gramian.merging, [[1, 0, 0], [0, 1, 0]])
