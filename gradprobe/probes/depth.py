@@ -1,0 +1,251 @@
+"""The depth probe: whether rows of representations and of their gradients become alike, vanish or expand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.autograd.graph import GradientEdge, get_gradient_edge
+
+from gradprobe.errors import InputError, MeasurementError
+from gradprobe.geometry import FloatArray, components, looped_degrees
+from gradprobe.probes.depth_profile import DepthProfile, signal_profile
+from gradprobe.probes.describe import describe
+from gradprobe.probes.inert import inert
+from gradprobe.trace import SplitName, Trace
+
+Integers = Tensor | npt.NDArray[np.int64]
+
+
+class DepthProbe:
+    """Records mu of the outputs [n, d] of layers and of their gradients, and changes nothing.
+
+    A row of an output stands for a node; any module whose output is a matrix will do. What is measured
+    is what the layer put out in the training's own forward pass, and the gradient there of the
+    training's own loss, from one backward pass of ours: same dropout mask, no forward pass more. Calls
+    from which the loss cannot be reached do not count; a layer that is called again counts again, as
+    `name#2`.
+
+    Args:
+        model: the model in training.
+        layers: the modules to listen to; None: those of PyG that pass messages. Where a state is
+            no module's output (after an activation, a residual sum), hand it to `measure` instead.
+        every: measure one call of `measure` in this many, the first included. Hooks then keep the
+            outputs of the coming forward pass only if it will be measured.
+        trace: the trace to append to; None starts one.
+        out: a new folder for a trace of its own; only without `trace`.
+
+    Raises:
+        InputError: an argument that cannot be used, with the remedy.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        layers: Iterable[nn.Module] | None = None,
+        every: int = 1,
+        trace: Trace | None = None,
+        out: str | Path | None = None,
+    ) -> None:
+        if not isinstance(every, int) or every < 1:
+            raise InputError(f"every: expected a count from 1 on, got {every!r}")
+        if trace is not None and out is not None:
+            raise InputError("out: expected either a trace to append to or a folder for a new one, got both")
+        self._model = model
+        self._every = every
+        self._calls = 0
+        self._last_step = -1
+        self._kept: list[_Output] = []
+        self._handles = [
+            module.register_forward_hook(self._listener(name)) for name, module in _named(model, layers)
+        ]
+        self.trace = Trace(out, describe(model, every=every, seed=0)) if trace is None else trace
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the next call of `measure` measures."""
+        return self._calls % self._every == 0
+
+    def measure(
+        self,
+        loss: Tensor,
+        *,
+        states: Mapping[str, Tensor] | None = None,
+        edges: Integers | None = None,
+        groups: Literal["components"] | Integers | None = None,
+        split: SplitName = "minibatch",
+        step: int | None = None,
+        epoch: int | None = None,
+    ) -> DepthProfile | None:
+        """Measure the forward pass behind a loss; call it before your own backward pass.
+
+        Args:
+            loss: a scalar of this step; its graph stays alive for your backward pass.
+            states: tensors [n, d] of this forward pass by name, in order, in place of what the layers
+                put out.
+            edges: the graph [2, e], both directions of every edge: mu is also taken to the square roots
+                of degrees, what the symmetrically normalised adjacency smooths to.
+            groups: mu is also taken within groups of rows: the connected "components" of `edges`, or
+                [n] numbers such as the graph of each node in a batch.
+            split: what the rows are; "train" for a full graph.
+            step: the optimiser step; by default one more than the last.
+            epoch: the epoch, if you count them.
+
+        Returns:
+            Both profiles, also appended to the trace; None where this call was not due.
+
+        Raises:
+            InputError: the loss is no scalar with a graph, or edges or groups do not fit.
+            MeasurementError: no output from which the loss can be reached, or one that is no matrix.
+        """
+        due, self._last_step = self.is_due, self._last_step + 1 if step is None else step
+        self._calls += 1
+        kept, self._kept = self._kept, []
+        if not due:
+            return None
+        if loss.dim() or not loss.requires_grad:
+            raise InputError(
+                f"loss: expected a scalar with a graph, got shape {tuple(loss.shape)}"
+                + ("" if loss.requires_grad else " without one; measure before your own backward pass")
+            )
+        outputs = kept if states is None else [_Output.of(name, state) for name, state in states.items()]
+        reached = self._reached(loss, outputs)
+        degrees, grouped = _graph(edges, groups, rows=len(next(iter(reached.values()))[0]))
+        representation = {name: values for name, (values, _) in reached.items()}
+        gradient = {name: values for name, (_, values) in reached.items()}
+        found = DepthProfile(
+            signal_profile("representation", representation, degrees=degrees, groups=grouped),
+            signal_profile("gradient", gradient, degrees=degrees, groups=grouped),
+        )
+        for record in found.records(step=self._last_step, split=split, epoch=epoch):
+            self.trace.append(record)
+        return found
+
+    def close(self) -> None:
+        """Stop listening, and write what is left of the trace."""
+        for handle in self._handles:
+            handle.remove()
+        self._kept = []
+        self.trace.close()
+
+    def __enter__(self) -> DepthProbe:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _listener(self, name: str) -> Any:
+        def listen(_module: nn.Module, _inputs: Any, output: Any) -> None:
+            first = output[0] if isinstance(output, tuple) and output else output
+            if self.is_due and isinstance(first, Tensor) and first.requires_grad:
+                self._kept.append(_Output.of(name, first))
+
+        return listen
+
+    def _reached(self, loss: Tensor, outputs: list[_Output]) -> dict[str, tuple[FloatArray, FloatArray]]:
+        """Values and gradients of the outputs that lead to the loss."""
+        gradients: Sequence[Tensor | None] = ()
+        if outputs:
+            edges = [output.edge for output in outputs]
+            with inert(self._model):
+                gradients = torch.autograd.grad([loss], edges, retain_graph=True, allow_unused=True)
+        reached: dict[str, tuple[FloatArray, FloatArray]] = {}
+        for output, gradient in zip(outputs, gradients, strict=True):
+            if gradient is None:
+                output.check_view()
+                continue
+            if output.values.dim() != 2:
+                raise MeasurementError(
+                    f"layers: expected outputs [rows, width] from {output.name!r}, got shape "
+                    f"{tuple(output.values.shape)}; choose layers whose rows are nodes"
+                )
+            reached[_fresh(output.name, reached)] = (_array(output.values), _array(gradient))
+        if not reached:
+            raise MeasurementError(
+                "loss: expected one that some layer's output leads to, got none of this forward pass; "
+                "measure the loss of the latest forward pass, or name the model's `layers`"
+            )
+        return reached
+
+
+@dataclass(frozen=True, eq=False)
+class _Output:
+    """What a layer put out: a copy, since what follows may change it in place, and its place in the graph."""
+
+    name: str
+    values: Tensor
+    edge: GradientEdge
+    original: Tensor
+
+    @classmethod
+    def of(cls, name: str, output: Tensor) -> _Output:
+        if not output.requires_grad:
+            raise InputError(f"states: expected tensors with a graph, got {name!r} without one")
+        return cls(name, output.detach().clone(), get_gradient_edge(output), output)
+
+    def check_view(self) -> None:
+        """Refuse what PyTorch hides: a change in place moves a view, and it alone, in the graph."""
+        if self.original._is_view() and self.original.grad_fn is not self.edge.node:
+            raise MeasurementError(
+                f"layers: expected outputs that can be found again in the graph, got one from {self.name!r} "
+                "that is a view and was changed in place; use an activation that does not work in place"
+            )
+
+
+def _named(model: nn.Module, layers: Iterable[nn.Module] | None) -> list[tuple[str, nn.Module]]:
+    """The layers with their names in the model, in the order of its modules."""
+    if layers is None:
+        return [(name, module) for name, module in model.named_modules() if _passes_messages(module)]
+    wanted = {id(layer) for layer in layers}
+    found = [(name, module) for name, module in model.named_modules() if id(module) in wanted]
+    if len(found) < len(wanted):
+        raise InputError(
+            f"layers: expected modules of the model, got {len(wanted) - len(found)} that are not among them"
+        )
+    return found
+
+
+def _passes_messages(module: nn.Module) -> bool:
+    return any(kind.__name__ == "MessagePassing" for kind in type(module).__mro__)
+
+
+def _graph(
+    edges: Integers | None, groups: Literal["components"] | Integers | None, *, rows: int
+) -> tuple[FloatArray | None, npt.NDArray[np.int64] | None]:
+    """Degrees and groups of the rows."""
+    ends = None if edges is None else _integers(edges)
+    if ends is not None and (ends.ndim != 2 or len(ends) != 2 or ends.max(initial=-1) >= rows):
+        raise InputError(f"edges: expected [2, edges] below {rows} rows, got shape {ends.shape}")
+    degrees = None if ends is None else looped_degrees(ends, rows)
+    if not isinstance(groups, str):
+        return degrees, None if groups is None else _integers(groups)
+    if groups != "components" or ends is None:
+        raise InputError(
+            f"groups: expected 'components' together with edges, or a number a row, got {groups!r}"
+            + (" without edges" if ends is None else "")
+        )
+    return degrees, components(ends, rows)
+
+
+def _integers(values: Integers) -> npt.NDArray[np.int64]:
+    plain = values.detach().cpu().numpy() if isinstance(values, Tensor) else values
+    return np.asarray(plain, dtype=np.int64)
+
+
+def _array(values: Tensor) -> FloatArray:
+    return np.asarray(values.detach().to(torch.float64).cpu().numpy())
+
+
+def _fresh(name: str, taken: Mapping[str, object]) -> str:
+    """The name, or with the number of the call where it is taken."""
+    number = 1
+    while (fresh := name if number == 1 else f"{name}#{number}") in taken:
+        number += 1
+    return fresh
