@@ -8,7 +8,7 @@ from typing import Protocol
 from torch import Tensor
 
 from gradprobe.geometry import FloatArray
-from gradprobe.gradients.jacobian import JacobianCapture
+from gradprobe.gradients.jacobian import JacobianCapture, Row
 from gradprobe.gradients.shared import SharedParameters
 
 
@@ -40,6 +40,10 @@ class Capture(Protocol):
 
         None where no group's loss reaches the parameter.
         """
+        ...
+
+    def products(self, gradient: Row) -> FloatArray:
+        """Inner products [l, g] of the group gradients with another gradient, a tensor a parameter."""
         ...
 
     def jacobian(self) -> JacobianCapture:

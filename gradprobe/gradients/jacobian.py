@@ -48,6 +48,16 @@ class JacobianCapture:
             for position in range(len(self.shared.parameters))
         ]
 
+    def products(self, gradient: Row) -> FloatArray:
+        """Inner products [l, g] of the rows with another one, accumulated in float64."""
+        values = np.zeros((len(self.shared.layers), len(self.rows)))
+        for position, (layer, other) in enumerate(zip(self.shared.layer_of, gradient, strict=True)):
+            for group, row in enumerate(self.rows):
+                own = row[position]
+                if own is not None and other is not None:
+                    values[layer, group] += _inner_product(own, other)
+        return values
+
     def jacobian(self) -> JacobianCapture:
         """The capture itself."""
         return self
@@ -67,6 +77,11 @@ def _inner_products(gradients: Sequence[Tensor]) -> FloatArray:
         total += block @ block.T
     # Products round (i, j) and (j, i) apart.
     return ((total + total.T) / 2).cpu().numpy()
+
+
+def _inner_product(one: Tensor, other: Tensor) -> float:
+    pieces = zip(torch.split(_flatten(one), _CHUNK), torch.split(_flatten(other), _CHUNK), strict=True)
+    return sum(float(a.double() @ b.double()) for a, b in pieces)
 
 
 def _flatten(gradient: Tensor) -> Tensor:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,8 +29,16 @@ from gradprobe.gradients import (
     select_parameters,
 )
 from gradprobe.probes.describe import describe, with_trunk
+from gradprobe.probes.heldout import HeldoutPass, gramian_beside, heldout_group
 from gradprobe.probes.inert import evaluating, generators_of, inert, separate_pass
-from gradprobe.probes.losses import GroupLoss, Rows, check_losses, split_into_folds, whole_tasks
+from gradprobe.probes.losses import (
+    GroupLoss,
+    MoleculeNames,
+    Rows,
+    check_losses,
+    split_into_folds,
+    whole_tasks,
+)
 from gradprobe.probes.partition import NOTE as PARTITION
 from gradprobe.probes.partition import partition_rows
 from gradprobe.probes.split import LossFunction, sum_over_split
@@ -93,12 +102,33 @@ class GradientProbe:
         self._calls = 0
         self._told = False
         self._last_step = -1
+        self._heldout: HeldoutPass | None = None
         self.trace = Trace(out, header)
 
     @property
     def shared(self) -> SharedParameters | None:
         """The measured parameters; None while `shared="auto"` has not seen a measurement."""
         return self._shared
+
+    @property
+    def due(self) -> bool:
+        """Whether the next call of `measure` measures; skip the held-out pass of a step that is not."""
+        return self._calls % self._every == 0
+
+    @contextmanager
+    def heldout(self) -> Iterator[None]:
+        """A block for a forward pass on held-out rows, whose loss the next `measure` takes.
+
+        In eval mode and without the caller's autocast. Afterwards model and random state are what they
+        were, and the graph of what was computed stays alive: `loss = criterion(model(x), y)`.
+
+        Raises:
+            InputError: a lazy parameter has no values yet.
+        """
+        taken, self._heldout = HeldoutPass(self._model), None
+        with taken.forward():
+            yield
+        self._heldout = taken
 
     def measure(
         self,
@@ -107,6 +137,8 @@ class GradientProbe:
         step: int | None = None,
         epoch: int | None = None,
         rows: Rows | Literal["partition"] | None = None,
+        heldout: Tensor | None = None,
+        heldout_rows: MoleculeNames | None = None,
     ) -> GramianRecord | None:
         """Measure the step whose losses these are; call it before your own backward.
 
@@ -119,6 +151,11 @@ class GradientProbe:
                 one random bipartition of the step's molecules. `"partition"`, for losses [b] of the same
                 rows for every task: each row speaks for one task, drawn at random, which costs one
                 pass where a dense label matrix would cost one a task, and adds variance.
+            heldout: the focal task's loss on held-out rows, a scalar or [b], from a forward pass inside
+                `with probe.heldout():`. Its gradient is the group (focal task, "H") of the Gramian: the
+                step's own numbers stay bit for bit what they are without it.
+            heldout_rows: the molecule behind each held-out row; beside `rows`, it is checked that none
+                of them is in the step.
 
         Returns:
             What was appended to the trace; None for a call that `every` skips.
@@ -127,17 +164,23 @@ class GradientProbe:
             InputError, MeasurementError: the losses cannot be measured, with cause and remedy. The
                 training state is untouched then too.
         """
-        call, self._calls = self._calls, self._calls + 1
+        due, taken = self.due, self._heldout
+        self._calls, self._heldout = self._calls + 1, None
         self._last_step = self._last_step + 1 if step is None else step
-        if call % self._every:
+        if not due:
             return None
         present = check_losses(losses)
         self._check_focal(present)
+        judge = heldout_group(heldout, self._focal, taken, names=heldout_rows, rows=rows)
         with inert(self._model):
             parts = self._groups(present, rows)
             groups = tuple(part.group for part in parts)
             capture, shared = self._capture([part.loss for part in parts], groups)
             values = capture.gramian()
+            if judge is not None and taken is not None:
+                parts.append(judge)
+                values = gramian_beside(values, capture, taken.differentiate(judge.loss, shared))
+        groups = tuple(part.group for part in parts)
         gramian = Gramian(groups, shared.layers, values, tuple(part.rows for part in parts), shared.counts)
         means = np.array([part.loss.item() for part in parts])
         how = PARTITION if isinstance(rows, str) else ""
@@ -240,7 +283,8 @@ class GradientProbe:
         epoch: int | None,
         how: str = "",
     ) -> GramianRecord:
-        check_finite(gramian.values, [group.task for group in gramian.groups], gramian.layers)
+        names = [f"{group.task}, held out" if group.heldout else group.task for group in gramian.groups]
+        check_finite(gramian.values, names, gramian.layers)
         self._shared = shared
         self.trace.describe(with_trunk(self.trace.header, shared, gramian.tasks))
         record = GramianRecord(

@@ -14,7 +14,8 @@ from torch import Tensor
 from gradprobe.errors import InputError, MeasurementError
 from gradprobe.geometry import Group
 
-Rows = Mapping[str, Sequence[Hashable] | Tensor | npt.NDArray[Any]]
+MoleculeNames = Sequence[Hashable] | Tensor | npt.NDArray[Any]
+Rows = Mapping[str, MoleculeNames]
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,21 +36,46 @@ def check_losses(losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
             row, or fewer than two tasks are present.
     """
     check_task_names("losses", losses)
-    present = {task: loss for task, loss in losses.items() if _check_shape(task, loss).numel()}
+    for task, loss in losses.items():
+        check_shape(f"losses[{task!r}]", loss)
+    present = {task: loss for task, loss in losses.items() if loss.numel()}
     for task, loss in present.items():
-        if not loss.requires_grad:
-            raise MeasurementError(
-                f"losses[{task!r}]: expected a loss with a graph, got one that requires no gradient; "
-                "measure outside torch.no_grad() and do not detach the losses"
-            )
-        if not bool(torch.isfinite(loss.detach()).all()):
-            raise MeasurementError(
-                f"losses[{task!r}]: expected finite losses, got NaN or infinity; "
-                "leave rows without a label out before the arithmetic, or look for divergence"
-            )
+        check_measurable(f"losses[{task!r}]", loss)
     if len(present) < 2:
         raise InputError(f"losses: expected at least two tasks, got {list(present)}; a conflict needs two")
     return present
+
+
+def check_shape(argument: str, loss: object) -> None:
+    """Refuse what is neither a scalar tensor nor one number a row.
+
+    Raises:
+        InputError: names the argument and what came.
+    """
+    if not isinstance(loss, Tensor) or loss.dim() > 1:
+        came = f"shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else type(loss).__name__
+        raise InputError(
+            f"{argument}: expected a scalar tensor or one number a row, got {came}; "
+            "reduce each row's loss to one number"
+        )
+
+
+def check_measurable(argument: str, loss: Tensor) -> None:
+    """Refuse losses without a graph, and those that are not finite.
+
+    Raises:
+        MeasurementError: names the argument and the remedy.
+    """
+    if not loss.requires_grad:
+        raise MeasurementError(
+            f"{argument}: expected a loss with a graph, got one that requires no gradient; "
+            "measure outside torch.no_grad() and do not detach the losses"
+        )
+    if not bool(torch.isfinite(loss.detach()).all()):
+        raise MeasurementError(
+            f"{argument}: expected finite losses, got NaN or infinity; "
+            "leave rows without a label out before the arithmetic, or look for divergence"
+        )
 
 
 def check_task_names(argument: str, losses: object) -> None:
@@ -101,14 +127,24 @@ def split_into_folds(
     return groups
 
 
-def _check_shape(task: str, loss: Tensor) -> Tensor:
-    if not isinstance(loss, Tensor) or loss.dim() > 1:
-        came = f"shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else type(loss).__name__
+def names_of(given: MoleculeNames) -> list[Hashable]:
+    """The molecules as Python values, which compare as the caller means them to."""
+    return list(given) if isinstance(given, Sequence) else given.tolist()
+
+
+def distinct_names(argument: str, given: MoleculeNames, loss: Tensor) -> list[Hashable]:
+    """The molecules behind a per-row loss.
+
+    Raises:
+        InputError: not one for each row, or one of them twice.
+    """
+    names = names_of(given)
+    if len(names) != loss.numel() or len(set(names)) != len(names):
         raise InputError(
-            f"losses[{task!r}]: expected a scalar tensor or one number a row, got {came}; "
-            "reduce each row's loss to one number"
+            f"{argument}: expected {loss.numel()} distinct molecules, one for each loss, "
+            f"got {len(names)} of which {len(set(names))} are distinct"
         )
-    return loss
+    return names
 
 
 def _check_rows(task: str, loss: Tensor, rows: Rows) -> list[Hashable]:
@@ -118,14 +154,7 @@ def _check_rows(task: str, loss: Tensor, rows: Rows) -> list[Hashable]:
             f"rows: expected a per-row loss and the molecule behind each row of {task!r}, got {came}; "
             "pass losses before their mean, or leave rows= out"
         )
-    given = rows[task]
-    names = list(given) if isinstance(given, Sequence) else given.tolist()
-    if len(names) != loss.numel() or len(set(names)) != len(names):
-        raise InputError(
-            f"rows[{task!r}]: expected {loss.numel()} distinct molecules, one for each loss, "
-            f"got {len(names)} of which {len(set(names))} are distinct"
-        )
-    return names
+    return distinct_names(f"rows[{task!r}]", rows[task], loss)
 
 
 def _bipartition(tasks: Iterable[list[Hashable]], generator: np.random.Generator) -> dict[Hashable, str]:

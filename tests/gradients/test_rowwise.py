@@ -55,6 +55,9 @@ def assert_agrees_with_the_loop(capture, losses, shared, tolerance):
             assert own.layout == reference.layout
             error = (own.to_dense().double() - reference.to_dense().double()).norm()
             assert float(error) <= tolerance * float(np.abs(weights) @ lengths)
+    direction = oracle.combined(weights[::-1].copy())
+    error = np.abs(capture.products(direction) - oracle.products(direction)).sum(0)
+    assert (error <= tolerance * lengths * np.sqrt(lengths @ lengths) * np.abs(weights).sum()).all()
 
 
 def dtype_of(model):

@@ -10,8 +10,14 @@ import torch
 from torch import Tensor
 
 from gradprobe.geometry import FloatArray
-from gradprobe.gradients.jacobian import JacobianCapture
-from gradprobe.gradients.rowwise.products import Portion, group_gradients, inner_products, weighted_sum
+from gradprobe.gradients.jacobian import JacobianCapture, Row
+from gradprobe.gradients.rowwise.products import (
+    Portion,
+    group_gradients,
+    inner_products,
+    products_with,
+    weighted_sum,
+)
 from gradprobe.gradients.shared import SharedParameters
 
 
@@ -52,6 +58,19 @@ class RowwiseCapture:
             total = weighted_sum(portions, own.to(portions[0].rows.values.device))
             combined[position] = total.to(self.shared.parameters[position].dtype)
         return combined
+
+    def products(self, gradient: Row) -> FloatArray:
+        """Inner products [l, g] of the group gradients with another gradient, a tensor a parameter.
+
+        Costs about one forward pass through the layers, and no group's own gradient.
+        """
+        values = np.zeros((len(self.shared.layers), len(self.scales)))
+        for position, portions in self.portions.items():
+            other = gradient[position]
+            if other is not None:
+                values[self.shared.layer_of[position]] += products_with(portions, other).cpu().numpy()
+        values /= self.scales
+        return values if self.rest is None else values + self.rest.products(gradient)
 
     def jacobian(self) -> JacobianCapture:
         """The group gradients themselves: as much memory as one copy of the parameters a group."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gradprobe.gradients.rowwise.rows import OwnedRows, wide
+from gradprobe.gradients.rowwise.rows import NOBODY, OwnedRows, wide
 from gradprobe.gradients.rowwise.terms import Lookup, Product, Term
 
 # Rows of a block of the row-by-row products, and the elements of the group gradients held at a time.
@@ -38,6 +38,17 @@ def inner_products(portions: Sequence[Portion], shape: Sequence[int]) -> Tensor:
         total += (flat @ flat.T).double()
     # A product of float32 matrices rounds (i, j) and (j, i) apart; combiners refuse such a Gramian.
     return (total + total.T) / 2
+
+
+def products_with(portions: Sequence[Portion], direction: Tensor) -> Tensor:
+    """Inner products [g] of the group gradients of one parameter with a direction, in float64."""
+    dense = wide(direction.to_dense() if direction.layout != torch.strided else direction)
+    total = torch.zeros(portions[0].rows.groups, dtype=torch.float64, device=dense.device)
+    for portion in portions:
+        owner = portion.rows.owner
+        each = portion.term.products(dense, portion.rows.values).double()
+        total.index_add_(0, owner[owner != NOBODY], each[owner != NOBODY])
+    return total
 
 
 def weighted_sum(portions: Sequence[Portion], weights: Tensor) -> Tensor:

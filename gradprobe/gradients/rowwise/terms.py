@@ -23,6 +23,13 @@ class Term(Protocol):
         """The gradient [*shape of the parameter] from all rows [r, ...] of an output gradient."""
         ...
 
+    def products(self, direction: Tensor, output: Tensor) -> Tensor:
+        """Inner products [r] of each row's gradient with a direction [*shape of the parameter].
+
+        From what the output would change by along the direction, so no row's gradient is formed.
+        """
+        ...
+
 
 @dataclass(frozen=True, eq=False)
 class Product(Term):
@@ -46,6 +53,11 @@ class Product(Term):
         """One product over all rows."""
         a, b = wide(self.inputs), wide(output)
         return b.T @ a if self.output_first else a.T @ b
+
+    def products(self, direction: Tensor, output: Tensor) -> Tensor:
+        """The inputs times the direction, against the output gradient."""
+        change = wide(self.inputs) @ (direction.T if self.output_first else direction)
+        return (change * wide(output)).sum(1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +83,10 @@ class RowSum(Term):
     def total(self, output: Tensor) -> Tensor:
         """The sum over all rows."""
         return self._per_row(output).sum(0).reshape(self.shape)
+
+    def products(self, direction: Tensor, output: Tensor) -> Tensor:
+        """Each row's own sum against the direction."""
+        return self._per_row(output) @ direction.reshape(-1)
 
     def _per_row(self, output: Tensor) -> Tensor:
         values = wide(output).reshape(self.output_shape)
@@ -108,6 +124,10 @@ class Lookup(Term):
             )
         return values.new_zeros(self.size, values.shape[1]).index_add_(0, self.index, values)
 
+    def products(self, direction: Tensor, output: Tensor) -> Tensor:
+        """The direction's own rows, looked up."""
+        return (direction[self.index] * self._unpadded(output)).sum(1)
+
     def _add(self, gradients: Tensor, rows: OwnedRows, index: Tensor) -> None:
         owned = rows.owner >= 0
         place = rows.owner[owned] * gradients.shape[1] + index[owned]
@@ -120,9 +140,13 @@ class Lookup(Term):
 
 @dataclass(frozen=True, eq=False)
 class Convolution(Term):
-    """A convolution's weight; rows are samples. `backward(input, output gradient)` is PyTorch's own."""
+    """A convolution's weight; rows are samples.
+
+    `forward(input, weight)` and `backward(input, output gradient)` are PyTorch's own.
+    """
 
     inputs: Tensor
+    forward: Callable[[Tensor, Tensor], Tensor]
     backward: Callable[[Tensor, Tensor], Tensor]
 
     def add_to(self, gradients: Tensor, rows: OwnedRows) -> None:
@@ -134,3 +158,7 @@ class Convolution(Term):
     def total(self, output: Tensor) -> Tensor:
         """The weight gradient of all samples."""
         return self.backward(wide(self.inputs), wide(output))
+
+    def products(self, direction: Tensor, output: Tensor) -> Tensor:
+        """The inputs convolved with the direction, against the output gradient."""
+        return (self.forward(wide(self.inputs), direction) * wide(output)).flatten(1).sum(1)

@@ -203,6 +203,10 @@ def _convolution(site: _Site, parameter: Tensor) -> tuple[int, Term]:
     options = [saved(site.node, name) for name in names]
     like = parameter.detach()
 
+    def forward(inputs: Tensor, weight: Tensor) -> Tensor:
+        result: Tensor = torch.ops.aten.convolution(inputs, weight, None, *options)
+        return result
+
     def backward(inputs: Tensor, output: Tensor) -> Tensor:
         weight = like.to(output.dtype)
         mask = (False, True, False)
@@ -210,7 +214,7 @@ def _convolution(site: _Site, parameter: Tensor) -> tuple[int, Term]:
         gradient: Tensor = gradients[1]
         return gradient
 
-    return 1, Convolution(saved(site.node, "input"), backward)
+    return 1, Convolution(saved(site.node, "input"), forward, backward)
 
 
 # The slots of nodes that a parameter can enter, and how the use is read.
