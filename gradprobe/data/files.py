@@ -14,8 +14,8 @@ from gradprobe.errors import InputError
 _UNREADABLE = (OSError, EOFError, ValueError, zlib.error, pd.errors.ParserWarning)
 
 
-def read_frame(path: Path, *, text: str) -> pd.DataFrame:
-    """The file's rows, numbered from 1, without blank ones; the column `text` is not taken for numbers.
+def read_frame(path: Path, *, text: str | tuple[str, ...]) -> pd.DataFrame:
+    """The file's rows, numbered from 1, without blank ones; columns of `text` are not taken for numbers.
 
     A byte-order mark, blanks around column names and unnamed Parquet indices are dropped.
 
@@ -56,20 +56,20 @@ def _ending(path: Path) -> str:
     raise InputError(f"path: expected a name that ends in {', '.join(_READERS)}, got {path}; convert it")
 
 
-def _read_csv(path: Path, text: str) -> pd.DataFrame:
+def _read_csv(path: Path, text: str | tuple[str, ...]) -> pd.DataFrame:
     with warnings.catch_warnings():
         # Rows longer than the header would otherwise lose their ends with a mere warning.
         warnings.simplefilter("error", pd.errors.ParserWarning)
         return pd.read_csv(
             path,
-            dtype={text: str},
+            dtype=dict.fromkeys((text,) if isinstance(text, str) else text, str),
             encoding="utf-8-sig",
             index_col=False,
             low_memory=False,
         )
 
 
-def _read_parquet(path: Path, _: str) -> pd.DataFrame:
+def _read_parquet(path: Path, _: str | tuple[str, ...]) -> pd.DataFrame:
     frame = pd.read_parquet(path)
     return frame if frame.index.name is None else frame.reset_index()
 

@@ -47,7 +47,7 @@ class NodeDataset:
     @property
     def edges(self) -> int:
         """The number of undirected edges."""
-        return self.edge_index.shape[1] // 2
+        return int(self.edge_index.shape[1]) // 2
 
     @property
     def homophily(self) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -38,13 +39,13 @@ def read_graph(
             feature is no finite number, or what `build_node_dataset` refuses.
     """
     edges, features = Path(edges), Path(features)
-    frame = _columns(features, "features", ("node", "label"))
+    frame = _columns(features, "features", text=("node",), others=("label",))
     names = pd.Index(_texts(frame, "node", features))
     if names.has_duplicates:
         raise InputError(
             f"features: expected every node once in {features}, got {names[names.duplicated()][0]!r} twice"
         )
-    pairs = _columns(edges, "edges", ("source", "target"))
+    pairs = _columns(edges, "edges", text=("source", "target"))
     labels, classes = _labels(frame["label"])
     splits, drawn = _splits(frame, labels, seed)
     weighted = ("the column 'weight' is left out: edges count alike",) if "weight" in pairs else ()
@@ -58,12 +59,14 @@ def read_graph(
     )
 
 
-def _columns(path: Path, argument: str, wanted: tuple[str, ...]) -> pd.DataFrame:
+def _columns(
+    path: Path, argument: str, *, text: tuple[str, ...], others: tuple[str, ...] = ()
+) -> pd.DataFrame:
     try:
-        frame = read_frame(path, text=wanted[0])
+        frame = read_frame(path, text=text)
     except InputError as error:
         raise InputError(str(error).replace("path:", f"{argument}:", 1)) from error
-    for column in wanted:
+    for column in (*text, *others):
         if column not in frame:
             known = list(frame.columns)
             raise InputError(
@@ -74,7 +77,7 @@ def _columns(path: Path, argument: str, wanted: tuple[str, ...]) -> pd.DataFrame
 
 
 def _texts(frame: pd.DataFrame, column: str, path: Path) -> list[str]:
-    """Names as text: a number read as 3.0, for want of others in its column, is the name 3."""
+    """Names as text; a whole number is written as one, 3 and not 3.0."""
     cells = frame[column]
     if cells.isna().any():
         row = int(cells.index[cells.isna()][0])
@@ -99,12 +102,11 @@ def _ids(pairs: pd.DataFrame, column: str, names: pd.Index[str], path: Path) -> 
     return np.asarray(ids, dtype=np.int64)
 
 
-def _labels(cells: pd.Series[object]) -> tuple[IntArray, list[str]]:
+def _labels(cells: pd.Series[Any]) -> tuple[IntArray, list[str]]:
     """The class [n] of each node and the names of the classes."""
     known = cells.dropna()
-    if pd.api.types.is_numeric_dtype(known):
-        known = known.astype(np.float64)
-    values, codes = np.unique(known.to_numpy(), return_inverse=True)
+    numeric = pd.api.types.is_numeric_dtype(known)
+    values, codes = np.unique(known.to_numpy(dtype=np.float64 if numeric else str), return_inverse=True)
     labels = np.full(len(cells), UNLABELLED, dtype=np.int64)
     labels[cells.notna().to_numpy()] = codes
     return labels, [_text(value) for value in values.tolist()]
@@ -139,7 +141,7 @@ def _features(frame: pd.DataFrame, names: pd.Index[str], path: Path) -> FloatArr
         if broken.any():
             first = int(np.flatnonzero(broken)[0])
             raise InputError(
-                f"features: expected finite numbers, got {frame[column].iloc[first]!r} in column "
+                f"features: expected finite numbers, got '{frame[column].iloc[first]}' in column "
                 f"{column!r} of node {names[first]!r}; fill it in or leave that node out"
             )
     return frame[columns].to_numpy(dtype=np.float64)
