@@ -1,0 +1,96 @@
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from gradprobe.errors import InputError
+from gradprobe.graphs.explain import ReasonedModel, Reasoner, Standardisation
+
+FEATURES = np.random.default_rng(0).normal(size=(7, 6)) * 10.0 ** np.arange(6)
+TRAIN = np.array([0, 2, 5])
+
+
+class Plain(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 3)
+
+    def forward(self, x: Tensor, edge_index: Tensor) -> Tensor:
+        return self.layer(x)
+
+
+def test_features_are_standardised_on_the_training_nodes_alone() -> None:
+    found = Standardisation.of(FEATURES, TRAIN).apply(FEATURES)
+    assert found[TRAIN].mean(axis=0) == pytest.approx(np.zeros(6))
+    assert found[TRAIN].std(axis=0) == pytest.approx(np.ones(6))
+    moved = FEATURES.copy()
+    moved[1] = 1e9
+    assert Standardisation.of(moved, TRAIN).apply(FEATURES) == pytest.approx(found)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, -3e7])
+def test_a_feature_without_spread_stays_finite(value: float) -> None:
+    features = FEATURES.copy()
+    features[TRAIN, 3] = value
+    found = Standardisation.of(features, TRAIN).apply(features)
+    assert np.isfinite(found).all()
+    assert found[TRAIN, 3].tolist() == [0.0] * 3
+    assert found[1, 3] == pytest.approx(features[1, 3] - value)
+
+
+def test_what_is_undefined_becomes_the_mean_and_moves_no_statistic() -> None:
+    features = FEATURES.copy()
+    features[2, 0] = np.nan
+    features[:, 1] = np.nan
+    standard = Standardisation.of(features, TRAIN)
+    assert standard.mean[0] == pytest.approx(FEATURES[[0, 5], 0].mean())
+    found = standard.apply(features)
+    assert found[2, 0] == 0.0
+    assert found[:, 1].tolist() == [0.0] * 7
+
+
+def test_standardising_on_no_node_is_refused() -> None:
+    with pytest.raises(InputError, match="train: expected at least one training node"):
+        Standardisation.of(FEATURES, np.array([], dtype=np.int64))
+
+
+def test_the_reasoner_is_equation_16_written_out() -> None:
+    reasoner = Reasoner(3, width=5, seed=1)
+    nn.init.normal_(reasoner.second.weight)
+    context = torch.randn(4, 6)
+    w1, b1, w2, b2 = (parameter.detach() for parameter in reasoner.parameters())
+    for row, embedded in zip(context, reasoner(context), strict=True):
+        assert torch.allclose(embedded, w2 @ torch.clamp(w1 @ row + b1, min=0.0) + b2, atol=1e-6)
+
+
+def test_the_reasoner_depends_on_its_seed_and_leaves_the_caller_s_random_state() -> None:
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    first, again, other = (Reasoner(3, seed=seed).first.weight for seed in (1, 1, 2))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_sizes_below_one_are_refused() -> None:
+    with pytest.raises(InputError, match="outputs: expected"):
+        Reasoner(0, seed=1)
+
+
+def test_the_signal_starts_at_nothing_and_learns_from_what_is_remembered() -> None:
+    plain, x, edges = Plain(), torch.randn(7, 4), torch.zeros(2, 0, dtype=torch.int64)
+    model = ReasonedModel(plain, Reasoner(3, seed=0))
+    defined = np.ones((7, 6), dtype=bool)
+    defined[1, 2] = False
+    assert torch.equal(model(x, edges), plain(x, edges))
+    model.remember(FEATURES, defined, TRAIN)
+    assert torch.equal(model(x, edges), plain(x, edges))
+    assert not model.context.requires_grad
+    assert model.context[1, 2] == 0.0
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    for _ in range(2):
+        optimizer.zero_grad()
+        model(x, edges).square().sum().backward()
+        optimizer.step()
+    assert model.reasoner.first.weight.grad.abs().sum() > 0
+    assert not torch.equal(model(x, edges), plain(x, edges))
