@@ -117,7 +117,7 @@ def parametrize_frobenius(
 def _drop_product(
     entry: str, module: nn.Module, state: dict[str, object], prefix: str, _metadata: object
 ) -> None:
-    """Keep the matrix in use out of a saved state, where PyG's linear layer puts it beside the trained one."""
+    """Keep the matrix in use out of a saved state: PyG's linear layer would save it as well."""
     if parametrize.is_parametrized(module, entry):
         state.pop(prefix + entry, None)
 
