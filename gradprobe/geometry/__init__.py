@@ -34,6 +34,7 @@ from gradprobe.geometry.oversmoothing import (
     row_spread,
     row_spreads,
 )
+from gradprobe.geometry.pooling import Pooled, pooled
 from gradprobe.geometry.quantity import Quantity
 from gradprobe.geometry.rank import EffectiveRank, effective_rank
 from gradprobe.geometry.window import FoldProducts, TaskProducts, heldout_products
@@ -54,6 +55,7 @@ __all__ = [
     "Gramian",
     "Group",
     "GroupSpreads",
+    "Pooled",
     "Quantity",
     "RowSpread",
     "ShareCurve",
@@ -81,6 +83,7 @@ __all__ = [
     "norm_ratios",
     "norms",
     "overlap_by_chance",
+    "pooled",
     "predicted_cosines",
     "row_spread",
     "row_spreads",
