@@ -72,8 +72,8 @@ class Corrected:
 
 def corrected_of(traces: Sequence[Trace], tasks: Sequence[str], *, focal: str) -> Corrected:
     """What the folds in an encoder's traces say; `tasks` names the focal task first."""
-    by_run = [_minibatches(trace) for trace in traces]
-    folded = [[gramian for gramian in run if _in_folds(gramian)] for run in by_run]
+    by_run = [minibatches(trace) for trace in traces]
+    folded = [[gramian for gramian in run if in_folds(gramian)] for run in by_run]
     measured, runs = sum(map(len, by_run)), sum(map(bool, folded))
     window = _thinned([gramian for run in folded for gramian in run], len(tasks))
     reason = _obstacle(window, measured, focal)
@@ -91,11 +91,13 @@ def corrected_of(traces: Sequence[Trace], tasks: Sequence[str], *, focal: str) -
     )
 
 
-def _minibatches(trace: Trace) -> list[Gramian]:
+def minibatches(trace: Trace) -> list[Gramian]:
+    """The Gramians of a run's measured minibatches from step 0 on."""
     return [record.gramian for record in trace.gramians if record.split == "minibatch" and record.step >= 0]
 
 
-def _in_folds(gramian: Gramian) -> bool:
+def in_folds(gramian: Gramian) -> bool:
+    """Whether every task of the step was measured in folds."""
     return all(group.fold for group in gramian.groups)
 
 

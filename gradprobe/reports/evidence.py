@@ -1,4 +1,4 @@
-"""What leverage and scores say of one combiner against averaging."""
+"""What scores, leverage and predicted gains say of one combiner against averaging."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from enum import StrEnum
 
 from gradprobe.reports.leverage import THRESHOLD, Leverage
 from gradprobe.reports.paired import Paired
+from gradprobe.reports.prospect import FEWEST_STEPS, Outlook, Prospect
 from gradprobe.reports.scores import Metric
 from gradprobe.reports.wording import count, interval, number
-
-# Fewer measured steps than this say nothing of a run, however they look.
-FEWEST_STEPS = 10
 
 
 class Finding(StrEnum):
@@ -20,12 +18,14 @@ class Finding(StrEnum):
     NO_LEVERAGE = "cannot have mattered"
     BETTER = "better than averaging"
     WORSE = "worse than averaging"
+    WOULD_GAIN = "would have gained"
+    WOULD_NOT = "would not have gained"
     OPEN = "open"
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is known of one combiner; `leverage` and `difference` are None where there are none.
+    """What is known of one combiner; `leverage`, `difference` and `outlook` are None where there are none.
 
     `text` holds the numbers, `open_because` the reason of an open finding.
     """
@@ -36,30 +36,45 @@ class Evidence:
     difference: Paired | None
     text: str
     open_because: str = ""
+    outlook: Outlook | None = None
 
 
 def weigh(
-    combiner: str, leverage: Leverage | None, difference: Paired | None, metric: Metric | None
+    combiner: str,
+    leverage: Leverage | None,
+    difference: Paired | None,
+    metric: Metric | None,
+    outlook: Outlook | None = None,
 ) -> Evidence:
     """The finding on one combiner.
 
     Within `THRESHOLD` of averaging at every one of at least `FEWEST_STEPS` measured steps, it cannot
-    have mattered there. Else a difference of the score whose interval excludes zero decides. Both
-    together contradict each other, which leaves the matter open.
+    have mattered there. Else a difference of the score whose interval excludes zero decides, and else the
+    predicted gain. A score apart without leverage, or a worse score where a gain was predicted, contradict
+    each other, which leaves the matter open.
     """
     still = leverage is not None and _took_averages_direction(leverage)
     apart = difference is not None and metric is not None and difference.excludes_zero
-    finding = Finding.OPEN
-    if still and not apart:
-        finding = Finding.NO_LEVERAGE
-    elif apart and not still and difference is not None and metric is not None:
+    finding, because = Finding.OPEN, ""
+    if still:
+        finding = Finding.OPEN if apart else Finding.NO_LEVERAGE
+        because = "averaging's direction, and yet another score: one of the two is chance" if apart else ""
+    elif apart and difference is not None and metric is not None:
         finding = Finding.BETTER if metric.improves(difference.mean) else Finding.WORSE
-    parts = (describe_leverage(leverage), describe_difference(difference, metric))
-    because = ""
-    if finding is Finding.OPEN:
-        contradiction = "averaging's direction, and yet another score: one of the two is chance"
-        because = contradiction if still else _why_open(leverage, difference, metric)
-    return Evidence(combiner, finding, leverage, difference, "; ".join(filter(None, parts)), because)
+        if finding is Finding.WORSE and outlook is not None and outlook.prospect is Prospect.GAIN:
+            finding, because = Finding.OPEN, "a gain was predicted, and yet the score was worse"
+    elif outlook is not None and outlook.prospect is not Prospect.OPEN:
+        finding = Finding.WOULD_GAIN if outlook.prospect is Prospect.GAIN else Finding.WOULD_NOT
+    else:
+        because = "; ".join(
+            filter(None, (_why_open(leverage, difference, metric), outlook.because if outlook else ""))
+        )
+    parts = (
+        describe_leverage(leverage),
+        describe_difference(difference, metric),
+        outlook.text if outlook is not None else "",
+    )
+    return Evidence(combiner, finding, leverage, difference, "; ".join(filter(None, parts)), because, outlook)
 
 
 def describe_leverage(leverage: Leverage | None) -> str:

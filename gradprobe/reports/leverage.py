@@ -10,14 +10,13 @@ import numpy as np
 
 from gradprobe import combiners
 from gradprobe.combiners import Combiner
-from gradprobe.errors import GradprobeError, InputError, MissingExtraError
+from gradprobe.errors import InputError
 from gradprobe.geometry import leverage
 from gradprobe.reports.averages import NAN
+from gradprobe.reports.candidates import AVERAGE, candidates
 from gradprobe.reports.measured import Measured
 
-AVERAGE = "average"
 THRESHOLD = 1e-3
-NO_OPTIONS = "it needs options, and none were set"
 ZERO_UPDATE = "an update of length zero has no direction"
 # Solvers of some combiners take time cubic in the tasks: with hundreds of tasks, steps are thinned out.
 _WORK = 4e7
@@ -53,16 +52,11 @@ def leverages(
     visits tasks in random order draws them from its own fixed seed, so the result is reproducible.
     """
     chosen = _thinned(measurements)
-    names = [name for name in dict.fromkeys((*combiners.names(), *options)) if name != AVERAGE]
     found = []
-    for name in names:
-        try:
-            combiner = combiners.get(name, **options.get(name, {}))
-        except GradprobeError as error:
-            reason = str(error) if options.get(name) or isinstance(error, MissingExtraError) else NO_OPTIONS
+    for name, combiner, reason in candidates(options):
+        if combiner is None:
             found.append(Leverage(name, False, NAN, NAN, 0, 0, len(measurements), reason))
-            continue
-        if chosen:
+        elif chosen:
             found.append(_leverage(name, combiner, chosen, len(measurements)))
         else:
             found.append(Leverage(name, combiner.needs_gramian, NAN, NAN, 0, 0, 0, nothing))

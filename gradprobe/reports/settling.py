@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gradprobe.reports.evidence import FEWEST_STEPS, Evidence, Finding
-from gradprobe.reports.leverage import AVERAGE
+from gradprobe.reports.candidates import AVERAGE
+from gradprobe.reports.evidence import Evidence, Finding
 from gradprobe.reports.measured import NO_FOCAL
 from gradprobe.reports.paired import Paired, seeds_to_settle
+from gradprobe.reports.prospect import FEWEST_STEPS, Outlook, steps_to_settle
 from gradprobe.reports.scores import CombinerScore, Metric
 from gradprobe.reports.wording import join
 
 _MOST_SEEDS = 200
+_MOST_STEPS = 1_000_000
 
 
 def what_would_settle(
@@ -25,6 +27,7 @@ def what_would_settle(
     advice = []
     if steps < FEWEST_STEPS:
         advice.append(f"Measure at least {FEWEST_STEPS} minibatch steps of a run with averaging.")
+    advice += _more_steps([entry.outlook for entry in still_open if entry.outlook is not None])
     if metric is None:
         advice.append("Train with averaging and with the combiners in question over several seeds.")
         return tuple(advice)
@@ -37,6 +40,37 @@ def what_would_settle(
         if entry.difference is not None and entry.difference.seeds:
             more.setdefault(_more_seeds(entry.difference), []).append(entry.combiner)
     return (*advice, *(f"For {join(names)}, {text}." for text, names in more.items()))
+
+
+def _more_steps(outlooks: Sequence[Outlook]) -> list[str]:
+    """Measured steps that would settle all of the predicted gains that are open, and which they would not."""
+    if not outlooks:
+        return []
+    outcome = outlooks[0].outcome
+    needed = {found.combiner: steps_to_settle(found, most=_MOST_STEPS) for found in outlooks}
+    known = {name: steps for name, steps in needed.items() if steps is not None}
+    advice = []
+    if known:
+        rows = "; more held-out rows at each step narrow intervals too" if outcome.rows == "heldout" else ""
+        advice.append(
+            f"For the predicted gain of {join(list(known))}, measure about {_rounded(max(known.values()))} "
+            f"minibatch steps with averaging (now {outcome.steps}; more seeds, or denser measurements), if "
+            f"gain and spread stay as they are{rows}."
+        )
+    if any(bool(found.gain.apart) or bool(found.over_control.apart) for found in outlooks):
+        advice.append("Run averaging over more seeds: the predicted gains differ between runs.")
+    if outcome.rows == "fresh":
+        advice.append(
+            "Measure held-out rows of the focal task, which judge the updates of whole minibatches: "
+            "with probe.heldout()."
+        )
+    return advice
+
+
+def _rounded(steps: int) -> int:
+    """A number of steps to two digits, upwards."""
+    scale: int = 10 ** max(len(str(steps)) - 2, 0)
+    return -(-steps // scale) * scale
 
 
 def _more_seeds(difference: Paired) -> str:

@@ -9,9 +9,11 @@ from typing import Any
 
 from gradprobe.geometry import overlap_by_chance
 from gradprobe.reports.averages import NAN
+from gradprobe.reports.candidates import AVERAGE
 from gradprobe.reports.corrected import Corrected, corrected_of
+from gradprobe.reports.decision import Decision, decision_of
 from gradprobe.reports.gradients import Gradients, gradients_of
-from gradprobe.reports.leverage import AVERAGE, Leverage, leverages
+from gradprobe.reports.leverage import Leverage, leverages
 from gradprobe.reports.manifest import SINGLE_TASK, TaskEntry
 from gradprobe.reports.measured import NO_FOCAL
 from gradprobe.reports.provenance import Provenance, provenance_of
@@ -21,6 +23,7 @@ from gradprobe.reports.source import Cell, Source, read_source
 from gradprobe.reports.verdict import Verdict, decide
 from gradprobe.trace import Trace
 
+NO_AVERAGING = "no minibatch of a run with averaging was measured"
 OWN_UPDATES = "it rests on this run having been trained on the mean or the sum of its task losses"
 
 
@@ -40,6 +43,7 @@ class EncoderSummary:
     chance: float
     gradients: Gradients
     corrected: Corrected
+    decision: Decision
     rank: Rank | None
     leverages: tuple[Leverage, ...]
     scores: tuple[CombinerScore, ...]
@@ -133,6 +137,8 @@ def _encoder(
     gradients = gradients_of(traces, tasks, focal=source.focal)
     parameters = sum(gradients.parameters)
     found = _leverages(gradients, combiner, source)
+    nothing = "" if combiner in (AVERAGE, "") else NO_AVERAGING
+    decision = decision_of(traces, focal=source.focal, options=_combiner_options(source), nothing=nothing)
     compared: tuple[CombinerScore, ...] = ()
     if source.manifest is not None and metric is not None:
         compared = scores(cells, source.manifest, metric)
@@ -144,10 +150,17 @@ def _encoder(
         chance=overlap_by_chance(parameters) if parameters else NAN,
         gradients=gradients,
         corrected=corrected_of(traces, tasks, focal=source.focal),
+        decision=decision,
         rank=rank_of(traces),
         leverages=found,
         scores=compared,
-        verdict=decide(found, compared, metric, assuming="" if source.manifest is not None else OWN_UPDATES),
+        verdict=decide(
+            found,
+            compared,
+            metric,
+            decision=decision,
+            assuming="" if source.manifest is not None else OWN_UPDATES,
+        ),
     )
 
 
@@ -178,7 +191,7 @@ def _layers(cell: Cell) -> tuple[str, ...]:
 
 
 def _leverages(gradients: Gradients, combiner: str, source: Source) -> tuple[Leverage, ...]:
-    nothing = "no minibatch of a run with averaging was measured"
+    nothing = NO_AVERAGING
     minibatches = gradients.minibatches if combiner in (AVERAGE, "") else ()
     if not source.focal:
         nothing, minibatches = NO_FOCAL, ()

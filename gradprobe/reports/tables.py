@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from gradprobe.reports.candidates import AVERAGE
 from gradprobe.reports.gradients import Detail
-from gradprobe.reports.leverage import AVERAGE, THRESHOLD
+from gradprobe.reports.leverage import THRESHOLD
 from gradprobe.reports.scores import CombinerScore, Metric
 from gradprobe.reports.summary import EncoderSummary, Summary
 from gradprobe.reports.table import Table, estimate_cell, mean_cell, start_and_end_cells

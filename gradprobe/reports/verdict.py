@@ -1,29 +1,28 @@
 """Whether averaging is safe, whether surgery may help, or whether the evidence does not say.
 
-The evidence is of two kinds. Leverage: a combiner whose update stayed within `THRESHOLD` of
-averaging's at the measured steps cannot have mattered there. Scores: a difference of the focal score
-from averaging, paired by seed, whose interval excludes zero.
+The evidence is of three kinds. Scores: a difference of the focal score from averaging, paired by seed, whose
+interval excludes zero. Leverage: a combiner whose update stayed within `THRESHOLD` of averaging's at the
+measured steps cannot have mattered there. Predicted gains: what steps of a combiner would have done for the
+focal task on rows that did not make them (`gradprobe.reports.prospect`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from gradprobe.reports.cautions import gain_cautions, score_cautions
+from gradprobe.reports.decision import Decision
 from gradprobe.reports.evidence import Evidence, Finding, describe_difference, measured_steps, weigh
 from gradprobe.reports.leverage import THRESHOLD, Leverage
-from gradprobe.reports.manifest import SINGLE_TASK
-from gradprobe.reports.paired import Paired
+from gradprobe.reports.prospect import judged_on, outlooks
+from gradprobe.reports.ranking import Ranked, ranked
 from gradprobe.reports.scores import CombinerScore, Metric
 from gradprobe.reports.settling import what_would_settle
-from gradprobe.reports.wording import join, number
+from gradprobe.reports.wording import count, join, number
 
-# What does no surgery, and still may beat averaging.
-_CONTROLS = {
-    "weighted": "reweighted averaging, which does no surgery,",
-    SINGLE_TASK: "the focal task trained alone",
-}
+_HELPS = (Finding.BETTER, Finding.WOULD_GAIN)
 
 
 class Call(StrEnum):
@@ -38,8 +37,9 @@ class Call(StrEnum):
 class Verdict:
     """The verdict on one encoder.
 
-    `helps` names the combiners that did better than averaging, `evidence` covers every combiner
-    judged, `settle` says what would settle an open question, `caution` qualifies the verdict.
+    `helps` names the combiners that did better than averaging or would have gained, `evidence` covers
+    every combiner judged, `settle` says what would settle an open question, `caution` qualifies the
+    verdict. `auxiliaries` are ranked by affinity; empty where nothing could be judged.
     """
 
     call: Call
@@ -48,6 +48,7 @@ class Verdict:
     evidence: tuple[Evidence, ...]
     settle: tuple[str, ...]
     caution: str = ""
+    auxiliaries: tuple[Ranked, ...] = ()
 
 
 def decide(
@@ -55,35 +56,44 @@ def decide(
     scores: Sequence[CombinerScore],
     metric: Metric | None,
     *,
+    decision: Decision | None = None,
     assuming: str = "",
 ) -> Verdict:
-    """The verdict from the leverage of every combiner and the scores of those that were trained.
+    """The verdict from every combiner's leverage and predicted gain, and the scores of those trained.
 
     Judged are the combiners of the study whose weights change with the gradients; without any, every
-    registered one. Surgery may help where one of them did better than averaging; averaging is safe
-    where each of them either did worse or cannot have mattered. `assuming` is what must be true of
-    the run for that.
+    registered one. Surgery may help where one of them did better than averaging or would have gained;
+    averaging is safe where each of them did worse, cannot have mattered, or would not have gained.
+    `assuming` is what must be true of the run for that.
     """
     by_name = {leverage.combiner: leverage for leverage in leverages}
     differences = {score.combiner: score.difference for score in scores if score.difference is not None}
     surgery = [leverage.combiner for leverage in leverages if leverage.surgery]
     judged = [name for name in differences if name in surgery] or surgery
-    evidence = tuple(weigh(name, by_name.get(name), differences.get(name), metric) for name in judged)
-    helps = tuple(entry.combiner for entry in evidence if entry.finding is Finding.BETTER)
+    outcome = judged_on(decision) if decision is not None else None
+    prospects = outlooks(outcome, judged) if outcome is not None else {}
+    evidence = tuple(
+        weigh(name, by_name.get(name), differences.get(name), metric, prospects.get(name)) for name in judged
+    )
     call = _call([entry.finding for entry in evidence])
-    cautions = _caution(helps, differences, metric, len(evidence))
+    cautions = [
+        *score_cautions(evidence, differences, metric),
+        *(gain_cautions(evidence, outcome, surgery) if outcome is not None else ()),
+        *([assuming] if assuming and call is not Call.INSUFFICIENT else ()),
+    ]
     return Verdict(
         call=call,
         sentence=_sentence(call, evidence, metric),
-        helps=helps,
+        helps=tuple(entry.combiner for entry in evidence if entry.finding in _HELPS),
         evidence=evidence,
         settle=what_would_settle(evidence, scores, metric) if call is Call.INSUFFICIENT else (),
-        caution="; ".join(filter(None, (cautions, assuming if call is Call.SAFE else ""))),
+        caution="; ".join(cautions),
+        auxiliaries=ranked(outcome) if outcome is not None else (),
     )
 
 
 def _call(findings: Sequence[Finding]) -> Call:
-    if Finding.BETTER in findings:
+    if any(finding in _HELPS for finding in findings):
         return Call.HELP
     return Call.INSUFFICIENT if not findings or Finding.OPEN in findings else Call.SAFE
 
@@ -91,17 +101,46 @@ def _call(findings: Sequence[Finding]) -> Call:
 def _sentence(call: Call, evidence: Sequence[Evidence], metric: Metric | None) -> str:
     found = {finding: [entry for entry in evidence if entry.finding is finding] for finding in Finding}
     if call is Call.HELP:
-        better = found[Finding.BETTER]
-        return "; ".join(f"with {e.combiner}, {describe_difference(e.difference, metric)}" for e in better)
+        better = [
+            f"with {e.combiner}, {describe_difference(e.difference, metric)}" for e in found[Finding.BETTER]
+        ]
+        return "; ".join(better + [_would_gain(e, metric) for e in found[Finding.WOULD_GAIN]])
     parts = [_open(found[Finding.OPEN])] if call is Call.INSUFFICIENT else []
     if found[Finding.NO_LEVERAGE]:
         parts.append(_no_leverage(found[Finding.NO_LEVERAGE]))
+    if found[Finding.WOULD_NOT]:
+        parts.append(_would_not_gain(found[Finding.WOULD_NOT]))
     if found[Finding.WORSE] and metric is not None:
         names = join([entry.combiner for entry in found[Finding.WORSE]])
         parts.append(
             f"with {names}, {metric.name} was worse than with averaging, with intervals that exclude zero"
         )
     return "; ".join(parts)
+
+
+def _would_gain(entry: Evidence, metric: Metric | None) -> str:
+    assert entry.outlook is not None
+    outcome = entry.outlook.outcome
+    measured = f"{count(outcome.steps, 'step')} of {count(outcome.runs, 'run')} with averaging"
+    trained = describe_difference(entry.difference, metric)
+    return f"{entry.combiner}: {entry.outlook.text} ({measured})" + (
+        f"; trained, {trained}" if trained else ""
+    )
+
+
+def _would_not_gain(entries: Sequence[Evidence]) -> str:
+    known = [entry.outlook for entry in entries if entry.outlook is not None]
+    names = join([entry.combiner for entry in entries])
+    outcome, average = known[0].outcome, known[0].average
+    where = f"over {count(outcome.steps, 'step')} of {count(outcome.runs, 'run')} with averaging"
+    if not float(average.low) > 0.0:
+        return f"steps of {names} would have lost on {outcome.name}, {where}"
+    most = max(max(min(float(o.gain.high), float(o.over_control.high)), 0.0) for o in known)
+    share = number(100.0 * most / float(average), digits=2)
+    return (
+        f"steps of {names} would have gained at most {share} % of what averaging's own achieved on "
+        f"{outcome.name}, {where}"
+    )
 
 
 def _open(entries: Sequence[Evidence]) -> str:
@@ -122,21 +161,3 @@ def _no_leverage(entries: Sequence[Evidence]) -> str:
         f"at {measured_steps(largest)}, {names} stayed within {THRESHOLD:g} of averaging's update "
         f"(largest leverage {number(largest.largest)}) and cannot have mattered there"
     )
-
-
-def _caution(
-    helps: Sequence[str], differences: Mapping[str, Paired], metric: Metric | None, judged: int
-) -> str:
-    """What qualifies a verdict: comparisons made, and controls that did better without surgery."""
-    if metric is None:
-        return ""
-    parts = []
-    if helps and judged > 1:
-        parts.append(f"{judged} combiners were compared, and the intervals are not corrected for that")
-    if helps and "weighted" not in differences:
-        parts.append("no reweighted averaging was trained as a control")
-    for control, what in _CONTROLS.items():
-        difference = differences.get(control)
-        if difference is not None and difference.excludes_zero and metric.improves(difference.mean):
-            parts.append(f"{what} did better than averaging{' too' if helps else ''}")
-    return "; ".join(parts)

@@ -5,7 +5,7 @@ from gradprobe import combiners
 from gradprobe.geometry import Gramian, Group
 from gradprobe.reports import summarise
 from gradprobe.reports.averages import band, over_seeds
-from gradprobe.reports.leverage import AVERAGE
+from gradprobe.reports.candidates import AVERAGE
 from gradprobe.reports.measured import FOCAL_MISSING
 from gradprobe.trace import GramianRecord, Trace
 from tests.reports import _studies as make
