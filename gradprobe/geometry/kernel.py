@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +20,7 @@ from gradprobe.geometry.adjacency import normalised_adjacency
 from gradprobe.geometry.gramian import BoolArray, FloatArray
 from gradprobe.geometry.quantity import Quantity
 
-Labels = npt.NDArray[np.int64] | FloatArray
+Labels = npt.NDArray[np.number[Any]]
 
 CONSTANT = "centring leaves nothing of the {name}, as where all its entries are equal"
 ZERO = "the {name} is zero"
