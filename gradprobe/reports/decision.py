@@ -45,7 +45,7 @@ NO_JUDGED_STEP = "no measured step has the focal task, an auxiliary, and rows to
 # Solvers of some combiners take time cubic in the tasks, and a few milliseconds with seven: an encoder's
 # steps are thinned out to what takes seconds, evenly over each run.
 _WORK = 4e7
-_MOST_STEPS, _FEWEST_STEPS, _FEWEST_A_RUN = 900, 24, 8
+_MOST_STEPS, _FEWEST_STEPS, _FEWEST_A_RUN = 600, 24, 8
 
 
 @dataclass(frozen=True, eq=False)

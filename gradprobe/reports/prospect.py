@@ -24,6 +24,8 @@ MARGIN = 0.1
 FALSE_DISCOVERIES = 0.025
 # The part of the trials at which a combiner's update may have no direction.
 MOST_UNDEFINED = 0.05
+# Gains of the same update, worked out in two ways, differ by less than this part of its effect.
+_ROUNDING = 1e-12
 # Fewer measured steps than this say nothing of a run, however they look.
 FEWEST_STEPS = 10
 
@@ -103,8 +105,9 @@ def pooled_of(estimate: object) -> Pooled:
 def relative(estimate: Pooled, average: Pooled) -> str:
     """A gain with its 95 % interval, in per cent of averaging's own effect where that is told from 0."""
     unit, sign = (float(average) / 100.0, " %") if float(average.low) > 0.0 else (1.0, "")
+    dust = _ROUNDING * abs(float(average))
     mean, low, high = (
-        number(float(value) / unit, signed=True, digits=2)
+        number(float(value) / unit if abs(value) > dust else 0.0, signed=True, digits=2)
         for value in (estimate.values, estimate.low, estimate.high)
     )
     return f"{mean}{sign} ({low} to {high}{sign})"
@@ -124,10 +127,11 @@ def _outlook(name: str, gain: Gain, outcome: Outcome, *, told: bool) -> Outlook:
     prospect = Prospect.OPEN
     if not because:
         both = (over_average, over_control)
-        if told and all(bool(each.agree) and float(each) > 0.0 for each in both):
-            prospect = Prospect.GAIN
-        elif any(float(each.high) <= limit for each in both):
+        # A gain told from zero and yet below the margin is too small to matter.
+        if any(float(each.high) <= limit for each in both):
             prospect = Prospect.NO_GAIN
+        elif told and all(bool(each.agree) and float(each) > 0.0 for each in both):
+            prospect = Prospect.GAIN
         else:
             because = _why_open(both, average, told)
     control = f"over averaging at its focal share of {number(gain.focal_share, digits=2)}"
@@ -155,7 +159,7 @@ def _why_open(gains: Sequence[Pooled], average: Pooled, told: bool) -> str:
     if any(bool(each.apart) for each in gains):
         return "runs differ in the predicted gain by more than their errors explain"
     if not float(average.low) > 0.0:
-        return "averaging's own effect is not told from zero, so nothing can be small beside it"
+        return "averaging's own steps are not told to help the focal task, so no gain is small beside theirs"
     return f"the predicted gain is told neither from zero nor from {100 * MARGIN:g} % of averaging's effect"
 
 
