@@ -11,6 +11,7 @@ from gradprobe.combiners.base import PresentTaskCombiner
 from gradprobe.combiners.cagrad import CAGrad
 from gradprobe.combiners.cosine_gating import CosineGating
 from gradprobe.combiners.gragr import GraGR
+from gradprobe.combiners.gre import GRE, GREPlus
 from gradprobe.combiners.mgda import MGDA
 from gradprobe.combiners.pcgrad import PCGrad
 from gradprobe.combiners.protocol import Combiner
@@ -26,6 +27,8 @@ _CLASSES: tuple[type[PresentTaskCombiner], ...] = (
     CosineGating,
     RCGrad,
     GraGR,
+    GRE,
+    GREPlus,
     MGDA,
 )
 _COMBINERS = {combiner.name: combiner for combiner in _CLASSES}
@@ -38,7 +41,7 @@ def names() -> tuple[str, ...]:
     """The names that `get` knows.
 
     >>> names()
-    ('average', 'weighted', 'pcgrad', 'cagrad', 'cosine_gating', 'rcgrad', 'gragr', 'mgda')
+    ('average', 'weighted', 'pcgrad', 'cagrad', 'cosine_gating', 'rcgrad', 'gragr', 'gre', 'gre_plus', 'mgda')
     """
     return tuple(_COMBINERS)
 

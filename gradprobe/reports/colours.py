@@ -22,9 +22,15 @@ COMBINERS: Mapping[str, str] = {
     "rcgrad": "#882255",
     "gragr": "#44AA99",
     "mgda": "#AA4499",
+    "gre": "#88CCEE",
+    "gre_plus": "#6699CC",
 }
+# Methods that train node models; a method without one of its parts has the method's colour.
+NODE_METHODS: Mapping[str, str] = {"base": "#555555", "gragr": "#44AA99", "gragr++": "#882255"}
+# Nodes whose gradient pulls against their neighbours', and all others; the ends of the diverging scale.
+CONFLICT, CALM = "#B2182B", "#4393C3"
 _MORE_ENCODERS = ("#CC79A7", "#8C6D1F", "#7F7F7F")
-_MORE_COMBINERS = ("#88CCEE", "#661100", "#6699CC")
+_MORE_COMBINERS = ("#661100", "#8C6D1F", "#7F7F7F")
 DIVERGING = "RdBu"  # red: conflict, blue: agreement
 GRID, TEXT, FAINT = "#DDDDDD", "#222222", "#777777"
 
@@ -37,6 +43,11 @@ def of_encoder(name: str) -> str:
 def of_combiner(name: str) -> str:
     """The colour of a combiner; one that is not built in keeps the same colour in every report."""
     return COMBINERS.get(name) or _kept(name, _MORE_COMBINERS)
+
+
+def of_node_method(name: str) -> str:
+    """The colour of a method that trains node models, such as `gragr` or `gragr-no-attention`."""
+    return NODE_METHODS.get(name.partition("-no-")[0]) or _kept(name, _MORE_COMBINERS)
 
 
 def of_split(name: str) -> str:

@@ -24,6 +24,10 @@ VARIANTS: dict[str, Combiner] = {
     "rcgrad": get("rcgrad"),
     "gragr": get("gragr"),
     "gragr-smoothing-first": get("gragr", first="smoothing", smoothing=0.3),
+    "gre": get("gre"),
+    "gre-damped": get("gre", damping=0.5),
+    "gre-plus": get("gre_plus"),
+    "gre-plus-damped": get("gre_plus", damping=0.5),
     "mgda": get("mgda"),
 }
 

@@ -8,7 +8,7 @@ from gradprobe.errors import InputError
 from ._jacobians import VARIANTS, jacobian
 
 variants = pytest.mark.parametrize("combiner", VARIANTS.values(), ids=VARIANTS)
-FOCAL_AWARE = ("cosine_gating", "rcgrad", "weighted")
+FOCAL_AWARE = ("cosine_gating", "rcgrad", "gre", "gre_plus", "weighted")
 
 
 @variants

@@ -44,6 +44,8 @@ NAMES = (
     ("cosine_gating", {}),
     ("rcgrad", {}),
     ("gragr", {}),
+    ("gre", {}),
+    ("gre_plus", {}),
     ("mgda", {}),
 )
 
