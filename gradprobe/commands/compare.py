@@ -40,6 +40,10 @@ def compare(  # noqa: PLR0913 - a command has as many options as a study
     probe_rows: Annotated[
         int | None, typer.Option(help="Measure whole folds on at most this many rows a task.")
     ] = None,
+    heldout_rows: Annotated[
+        int | None,
+        typer.Option(help="Validation rows beside each measured minibatch; 0: none. Default: batch size."),
+    ] = None,
     jobs: Annotated[int, typer.Option(help="Cells that run side by side; results do not depend on it.")] = 0,
     config: Annotated[
         Path | None, typer.Option(help="A TOML file with these options, less jobs and out.")
@@ -66,6 +70,7 @@ def compare(  # noqa: PLR0913 - a command has as many options as a study
         "split": split,
         "probe_every": probe_every,
         "probe_rows": probe_rows,
+        "heldout_rows": heldout_rows,
     }
     options |= {name: value for name, value in given.items() if value not in (None, [])}
     _run(make_config(**options), out or Path("runs") / "compare", jobs)

@@ -107,6 +107,7 @@ def _observer(plan: Plan, key: CellKey, model: MultiTaskModel, data: TrainingDat
         heldout_every=config.heldout_every,
         seed=key.seed,
         rows=config.probe_rows,
+        heldout_rows=config.batch_size if config.heldout_rows is None else config.heldout_rows,
         batches=f"{batches.description}; {config.batch_size} a step",
         out=plan.folder.trace(key),
     )

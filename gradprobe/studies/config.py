@@ -21,8 +21,9 @@ class StudyConfig(BaseModel):
 
     `table` is a CSV or Parquet file, or the name of an embedded data set. Without `aux`, every other
     numeric column is an auxiliary. `probe_rows` caps the molecules of each task with which a whole fold
-    is measured (None: all of them). `encoder_options` and `combiner_options` hold options by name,
-    such as `{"mlp": {"width": 256}}`.
+    is measured (None: all of them), `heldout_rows` the validation molecules of the focal task beside each
+    measured minibatch (None: as many as `batch_size`; 0: none). `encoder_options` and `combiner_options`
+    hold options by name, such as `{"mlp": {"width": 256}}`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -46,6 +47,7 @@ class StudyConfig(BaseModel):
     probe_every: Count = 10
     heldout_every: Count = 5
     probe_rows: Count | None = None
+    heldout_rows: Annotated[int, Field(ge=0)] | None = None
     encoder_options: dict[str, dict[str, Any]] = {}
     combiner_options: dict[str, dict[str, Any]] = {}
 

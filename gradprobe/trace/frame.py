@@ -16,6 +16,7 @@ from gradprobe.geometry import (
     conflicts,
     cosines,
     gradient_overlap,
+    heldout_products,
     norm_ratios,
     norms,
 )
@@ -33,7 +34,9 @@ def tidy(trace: Trace) -> pd.DataFrame:
 
     `layer` is empty for what holds over the whole trunk; `task` and `other` are empty where a
     number belongs to no task or pair. `cosine` rows name the focal task first, or any pair i < j of
-    auxiliaries over the whole trunk. Undefined values are NaN, with a `reason`.
+    auxiliaries over the whole trunk. `heldout_effect` is the inner product of a task's gradient with that
+    of held-out rows of the focal task: positive where a step along it helps them. `loss` and `rows` name
+    the fold in `other`, `H` for held-out rows. Undefined values are NaN, with a `reason`.
     """
     rows: list[tuple[object, ...]] = []
     for record in trace.gramians:
@@ -56,6 +59,7 @@ def _of_record(record: GramianRecord, focal: str) -> Iterator[_Row]:
     for layer, values in zip(("", *gramian.layers), (gramian.total, *gramian.values), strict=True):
         yield from _of_layer(gramian, values, layer, focal)
     yield from _of_set(gramian, focal)
+    yield from _on_heldout_rows(record.gramian, focal)
 
 
 def _of_layer(gramian: Gramian, values: FloatArray, layer: str, focal: str) -> Iterator[_Row]:
@@ -84,6 +88,14 @@ def _of_set(gramian: Gramian, focal: str) -> Iterator[_Row]:
         found = conflicts(gramian.total, gramian.tasks.index(focal))
         yield ("negative_fraction", "", focal, "", found.fraction, found.reason)
         yield ("negative_mass", "", focal, "", found.mass, found.reason)
+
+
+def _on_heldout_rows(gramian: Gramian, focal: str) -> Iterator[_Row]:
+    if any(group.heldout for group in gramian.groups):
+        for layer in (None, *gramian.layers):
+            products, effects = heldout_products([gramian], focal=focal, layer=layer)
+            for task, effect in zip(products.tasks, effects[0], strict=True):
+                yield ("heldout_effect", layer or "", task, focal, float(effect), "")
 
 
 def _pairs(tasks: tuple[str, ...], focal: str, *, everything: bool) -> Iterator[tuple[int, int]]:

@@ -131,6 +131,14 @@ def chunks(rows: Mapping[str, IntArray], size: int) -> Iterator[Batch]:
             yield separate_rows({task: molecules[start : start + size]})
 
 
+def rotating_sample(molecules: IntArray, size: int, *, seed: int, name: str) -> Iterator[IntArray]:
+    """Samples of at most `size` molecules without end: passes over all of them, each in a new order.
+
+    The samples of a pass are of nearly equal size. Seed and name give a generator of its own.
+    """
+    return _minibatches(molecules, size, _generator(seed, name))
+
+
 def _minibatches(molecules: IntArray, size: int, generator: np.random.Generator) -> Iterator[IntArray]:
     while True:
         yield from _one_pass(molecules, size, generator)

@@ -14,7 +14,7 @@ from gradprobe.data import Fold
 from gradprobe.encoders.features import IntArray
 from gradprobe.probes import GradientProbe, RepresentationProbe
 from gradprobe.trace import Trace
-from gradprobe.training.batches import Batch, chunks
+from gradprobe.training.batches import Batch, chunks, rotating_sample, separate_rows
 from gradprobe.training.data import TrainingData
 from gradprobe.training.evaluation import CHUNK
 from gradprobe.training.losses import TaskLosses
@@ -29,7 +29,9 @@ class ProbeObserver:
     """Measures a run into one trace, and changes nothing about it.
 
     The minibatch every `probe_every` steps, on the very losses of the step and with its molecules in
-    two halves, A and B; the validation fold (split `heldout`) before training, every `heldout_every`
+    two halves, A and B; beside it, unless `heldout_rows` is 0, at most that many molecules of the focal
+    task's validation fold, H, others at every measurement until the fold has been gone round, in a pass
+    of their own; the validation fold (split `heldout`) before training, every `heldout_every`
     epochs and at the end; the train fold before training and at the end. Whole folds are measured in
     eval mode, with the effective rank of the representation of up to 512 of their molecules, evenly
     spaced; `rows` caps the molecules of each task with which a fold is measured, also evenly spaced.
@@ -45,6 +47,7 @@ class ProbeObserver:
         heldout_every: int,
         seed: int,
         rows: int | None = None,
+        heldout_rows: int = 32,
         batches: str = "",
         out: str | Path | None = None,
     ) -> None:
@@ -52,6 +55,8 @@ class ProbeObserver:
         self._losses = TaskLosses(data)
         self._heldout_every = heldout_every
         self._rows = rows
+        self._model = model
+        self._judges = _judges(data, heldout_rows, seed)
         self._gradients = GradientProbe(
             model,
             focal=data.focal,
@@ -71,9 +76,18 @@ class ProbeObserver:
     def before_update(
         self, losses: Mapping[str, Tensor], rows: Mapping[str, IntArray], step: int, epoch: int
     ) -> None:
-        """Measure a minibatch, split into two halves of its molecules."""
-        if len(losses) >= 2:
-            self._gradients.measure(losses, rows=rows, step=step, epoch=epoch)
+        """Measure a minibatch, split into two halves of its molecules, and held-out rows beside it."""
+        if len(losses) < 2:
+            return
+        judges = next(self._judges, None) if self._gradients.due else None
+        self._gradients.measure(
+            losses,
+            rows=rows,
+            step=step,
+            epoch=epoch,
+            heldout=None if judges is None else self._judge(judges),
+            heldout_rows=judges,
+        )
 
     def end_of_epoch(self, epoch: int, step: int, *, last: bool) -> None:
         """Measure the folds that are due."""
@@ -99,6 +113,11 @@ class ProbeObserver:
         molecules = _Chunks({"": _evenly_spaced(np.unique(np.concatenate(list(rows.values()))), RANK_ROWS)})
         self._ranks.measure_loader(molecules, self._represent, split=split, step=step, epoch=epoch)
 
+    def _judge(self, molecules: IntArray) -> Tensor:
+        """The focal task's losses on held-out molecules."""
+        with self._gradients.heldout():
+            return self._losses(self._model, separate_rows({self._data.focal: molecules}))[self._data.focal]
+
     def _represent(self, model: nn.Module, batch: Batch) -> Tensor:
         inputs = on_device(self._data.features.batch(batch.molecules), device_of(model))
         representation: Tensor = model.encoder(inputs)  # type: ignore[operator]
@@ -113,6 +132,12 @@ class _Chunks:
 
     def __iter__(self) -> Iterator[Batch]:
         return chunks(self.rows, CHUNK)
+
+
+def _judges(data: TrainingData, size: int, seed: int) -> Iterator[IntArray]:
+    """Held-out molecules of the focal task, measurement by measurement; nothing for a size of 0."""
+    molecules = data.rows["validation"][data.focal]
+    return rotating_sample(molecules, size, seed=seed, name=f"held out: {data.focal}") if size else iter(())
 
 
 def _evenly_spaced(rows: IntArray, count: int) -> IntArray:

@@ -140,6 +140,10 @@ def test_held_out_rows_come_back_from_a_stored_trace(tmp_path):
     frame = probe.trace.frame()
     assert set(frame.task) == {"a", "b", ""}
     assert len(frame[(frame.quantity == "cosine") & (frame.layer == "")]) == 1
+    effects = frame[frame.quantity == "heldout_effect"].set_index(["layer", "task"]).value
+    np.testing.assert_allclose(effects[""], heldout_products([record.gramian], focal="a")[1][0])
+    assert effects.drop("", level="layer").groupby("task").sum().to_list() == pytest.approx([*effects[""]])
+    assert frame[(frame.quantity == "rows") & (frame.other == "H")].value.to_list() == [10]
 
 
 def test_a_step_without_the_focal_task_is_judged_all_the_same():

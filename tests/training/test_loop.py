@@ -6,6 +6,8 @@ import torch
 
 from gradprobe import combiners
 from gradprobe.errors import TrainingError
+from gradprobe.geometry import Group
+from gradprobe.probes import GradientProbe
 from gradprobe.training import (
     ProbeObserver,
     TrainingData,
@@ -269,3 +271,40 @@ def test_steps_and_folds_with_one_task_are_not_probed():
     observer.before_update({"focal": torch.zeros(3, requires_grad=True)}, {"focal": np.arange(3)}, 0, 0)
     observer.end_of_epoch(-1, -1, last=False)
     assert [record.split for record in observer.trace.gramians] == ["train"]
+
+
+@pytest.mark.parametrize("size", [5, 0])
+def test_minibatches_are_judged_on_validation_molecules_which_take_turns(monkeypatch, size):
+    data, model = toy_data(), toy_model(dropout=0.2)
+    observer = ProbeObserver(model, data, probe_every=2, heldout_every=9, seed=0, heldout_rows=size)
+    judged, measure = [], GradientProbe.measure
+
+    def listen(probe, losses, *, heldout_rows, **others):
+        if probe.due and heldout_rows is not None:
+            judged.append([int(molecule) for molecule in heldout_rows])
+        return measure(probe, losses, heldout_rows=heldout_rows, **others)
+
+    monkeypatch.setattr(GradientProbe, "measure", listen)
+    run(data=data, model=model, observer=observer, epochs=3)
+    records = [record for record in observer.trace.gramians if record.split == "minibatch"]
+    focal = data.rows["validation"]["focal"]
+    if not size:
+        assert not any(group.heldout for record in records for group in record.gramian.groups)
+        return
+    assert all(record.gramian.groups[-1] == Group("focal", "H") for record in records)
+    assert all(record.gramian.tasks == TASKS for record in records)
+    assert [record.gramian.rows[-1] for record in records] == [len(rows) for rows in judged]
+    once = judged[: math.ceil(len(focal) / size)]
+    assert sorted(molecule for rows in once for molecule in rows) == sorted(focal)
+    assert judged[len(once)] != judged[0], "a new order"
+
+
+def test_held_out_rows_leave_what_is_measured_of_the_minibatch_as_it_is():
+    found = []
+    for size in (0, 7):
+        data, model = toy_data(), toy_model(dropout=0.2)
+        observer = ProbeObserver(model, data, probe_every=1, heldout_every=9, seed=0, heldout_rows=size)
+        run(data=data, model=model, observer=observer)
+        found.append([record.gramian.without_heldout() for record in observer.trace.gramians])
+    for plain, judged in zip(*found, strict=True):
+        np.testing.assert_array_equal(plain.values, judged.values)
