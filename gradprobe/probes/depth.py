@@ -18,6 +18,7 @@ from gradprobe.geometry import FloatArray, components, looped_degrees
 from gradprobe.probes.depth_profile import DepthProfile, signal_profile
 from gradprobe.probes.describe import describe
 from gradprobe.probes.inert import inert
+from gradprobe.probes.layers import check_found, fresh_name, named_layers
 from gradprobe.trace import SplitName, Trace
 
 Integers = Tensor | npt.NDArray[np.int64]
@@ -64,7 +65,7 @@ class DepthProbe:
         self._last_step = -1
         self._kept: list[_Output] = []
         self._handles = [
-            module.register_forward_hook(self._listener(name)) for name, module in _named(model, layers)
+            module.register_forward_hook(self._listener(name)) for name, module in named_layers(model, layers)
         ]
         self.trace = Trace(out, describe(model, every=every, seed=0)) if trace is None else trace
 
@@ -159,14 +160,14 @@ class DepthProbe:
         reached: dict[str, tuple[FloatArray, FloatArray]] = {}
         for output, gradient in zip(outputs, gradients, strict=True):
             if gradient is None:
-                output.check_view()
+                check_found(output.name, output.original, output.edge)
                 continue
             if output.values.dim() != 2:
                 raise MeasurementError(
                     f"layers: expected outputs [rows, width] from {output.name!r}, got shape "
                     f"{tuple(output.values.shape)}; choose layers whose rows are nodes"
                 )
-            reached[_fresh(output.name, reached)] = (_array(output.values), _array(gradient))
+            reached[fresh_name(output.name, reached)] = (_array(output.values), _array(gradient))
         if not reached:
             raise MeasurementError(
                 "loss: expected one that some layer's output leads to, got none of this forward pass; "
@@ -189,31 +190,6 @@ class _Output:
         if not output.requires_grad:
             raise InputError(f"states: expected tensors with a graph, got {name!r} without one")
         return cls(name, output.detach().clone(), get_gradient_edge(output), output)
-
-    def check_view(self) -> None:
-        """Refuse what PyTorch hides: a change in place moves a view, and it alone, in the graph."""
-        if self.original._is_view() and self.original.grad_fn is not self.edge.node:
-            raise MeasurementError(
-                f"layers: expected outputs that can be found again in the graph, got one from {self.name!r} "
-                "that is a view and was changed in place; use an activation that does not work in place"
-            )
-
-
-def _named(model: nn.Module, layers: Iterable[nn.Module] | None) -> list[tuple[str, nn.Module]]:
-    """The layers with their names in the model, in the order of its modules."""
-    if layers is None:
-        return [(name, module) for name, module in model.named_modules() if _passes_messages(module)]
-    wanted = {id(layer) for layer in layers}
-    found = [(name, module) for name, module in model.named_modules() if id(module) in wanted]
-    if len(found) < len(wanted):
-        raise InputError(
-            f"layers: expected modules of the model, got {len(wanted) - len(found)} that are not among them"
-        )
-    return found
-
-
-def _passes_messages(module: nn.Module) -> bool:
-    return any(kind.__name__ == "MessagePassing" for kind in type(module).__mro__)
 
 
 def _graph(
@@ -241,11 +217,3 @@ def _integers(values: Integers) -> npt.NDArray[np.int64]:
 
 def _array(values: Tensor) -> FloatArray:
     return np.asarray(values.detach().to(torch.float64).cpu().numpy())
-
-
-def _fresh(name: str, taken: Mapping[str, object]) -> str:
-    """The name, or with the number of the call where it is taken."""
-    number = 1
-    while (fresh := name if number == 1 else f"{name}#{number}") in taken:
-        number += 1
-    return fresh
