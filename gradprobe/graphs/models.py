@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from gradprobe.errors import InputError, missing_extra
+from gradprobe.graphs.dropout import FeatureDropout
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,7 +48,7 @@ class NodeModel(nn.Module):
     def __init__(self, convs: list[nn.Module], *, dropout: float, residual: bool) -> None:
         super().__init__()
         self.convs = nn.ModuleList(convs)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = FeatureDropout(dropout)
         self.residual = residual
 
     def forward(self, x: Tensor, edge_index: Tensor) -> Tensor:
@@ -88,7 +89,8 @@ def build_node_model(
 
     `"gcn"`, `"gat"`, `"gin"` and `"sage"` are PyG's `GCNConv`, `GATConv`, `GINConv` and `SAGEConv` with
     their defaults: 8 attention heads where they divide the width (else the greatest common divisor) and
-    one head in the last layer; a two-layer perceptron inside each GIN layer. `"mlp"` sees no edges.
+    one head in the last layer; a two-layer perceptron inside each GIN layer; GraphSAGE layers that narrow
+    project before they average, which is the same function. `"mlp"` sees no edges.
 
     Raises:
         InputError: an unknown kind, or a size or rate out of range.
@@ -127,6 +129,8 @@ def _layer(kind: NodeModelKind, inputs: int, outputs: int, *, last: bool) -> nn.
         return _EdgelessLinear(inputs, outputs)
     try:
         from torch_geometric.nn import GATConv, GCNConv, GINConv, SAGEConv
+
+        from gradprobe.graphs.sage import ProjectedSAGEConv
     except ImportError as error:
         raise missing_extra("torch_geometric", "molecules") from error
 
@@ -136,8 +140,10 @@ def _layer(kind: NodeModelKind, inputs: int, outputs: int, *, last: bool) -> nn.
         layer = GATConv(inputs, outputs // heads, heads=heads)
     elif kind == "gin":
         layer = GINConv(nn.Sequential(nn.Linear(inputs, outputs), nn.ReLU(), nn.Linear(outputs, outputs)))
+    elif kind == "sage":
+        layer = ProjectedSAGEConv(inputs, outputs) if inputs > outputs else SAGEConv(inputs, outputs)
     else:
-        layer = {"gcn": GCNConv, "sage": SAGEConv}[kind](inputs, outputs)
+        layer = GCNConv(inputs, outputs)
     return layer
 
 

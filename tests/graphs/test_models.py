@@ -1,11 +1,15 @@
+import copy
+import pickle
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from torch_geometric.nn import SAGEConv
 
 from gradprobe.errors import InputError
 from gradprobe.graphs import build_node_model, graph_tensors
+from gradprobe.graphs.dropout import FeatureDropout
 
 KINDS = ("gcn", "gat", "gin", "sage", "mlp")
 # A path of four nodes, both directions of every edge, and an isolated fifth node.
@@ -53,6 +57,35 @@ def test_a_gcn_is_the_formula_of_its_paper():
     (w1, b1), (w2, b2) = ((conv.lin.weight, conv.bias) for conv in model.convs)
     hidden = torch.relu(mixing @ features() @ w1.T + b1)
     torch.testing.assert_close(model(features(), EDGES), mixing @ hidden @ w2.T + b2)
+
+
+def test_a_narrowing_sage_layer_is_the_function_of_pyg():
+    layer = build("sage", inputs=20, layers=1, classes=3).convs[0]
+    plain = SAGEConv(20, 3)
+    plain.load_state_dict(layer.state_dict())
+    torch.testing.assert_close(layer(features(20), EDGES), plain(features(20), EDGES))
+
+
+def test_dropout_of_features_draws_for_nonzero_entries_alone_and_keeps_the_mean():
+    dropout = FeatureDropout(0.5)
+    x = (torch.rand(400, 50, generator=torch.Generator().manual_seed(0)) < 0.2).float()
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        dropped = dropout(x)
+    assert set(dropped.unique().tolist()) == {0.0, 2.0}
+    assert not dropped[x == 0].any()
+    assert float(dropped.sum() / x.sum()) == pytest.approx(1.0, abs=0.05)
+    assert torch.equal(dropout.eval()(x), x)
+
+
+def test_dropout_looks_anew_at_features_that_changed_and_forgets_them_in_a_copy():
+    dropout = FeatureDropout(0.5)
+    x = torch.zeros(20, 20)
+    assert not dropout(x).any()
+    x += 1.0
+    assert dropout(x).any()
+    assert copy.deepcopy(dropout)(x).any()
+    assert pickle.loads(pickle.dumps(dropout))(x).any()
 
 
 def test_a_residual_layer_adds_its_input_where_the_widths_agree():
