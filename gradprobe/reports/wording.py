@@ -35,6 +35,20 @@ def number(value: float, *, signed: bool = False, digits: int = 3) -> str:
     return sign + _magnitude(abs(value), digits)
 
 
+def decimal(value: float, places: int, *, signed: bool = False) -> str:
+    """A number with so many decimals, for scores and their differences; a true minus sign.
+
+    >>> decimal(-0.0216, 3), decimal(0.5, 1, signed=True), decimal(-1e-17, 1, signed=True)
+    ('−0.022', '+0.5', '0.0')
+    """
+    if not math.isfinite(value):
+        return number(value, signed=signed)
+    text = f"{abs(value):.{places}f}"
+    if float(text) == 0.0:
+        return text
+    return ("−" if value < 0.0 else "+" if signed else "") + text
+
+
 def _magnitude(value: float, digits: int) -> str:
     if value == 0.0:
         return "0"

@@ -1,7 +1,6 @@
 """Predictions for nodes explained from their gradients: in words by a template or a language model."""
 
 from gradprobe.graphs.explain.context import NodeContext, node_contexts
-from gradprobe.graphs.explain.features import FEATURE_NAMES, FEATURES
 from gradprobe.graphs.explain.language_model import KEY_VARIABLE, LanguageModel, NoAnswerError
 from gradprobe.graphs.explain.narrate import Explanation, explain_nodes
 from gradprobe.graphs.explain.prompt import build_prompt
@@ -9,8 +8,6 @@ from gradprobe.graphs.explain.reasoner import ReasonedModel, Reasoner, Standardi
 from gradprobe.graphs.explain.template import explain
 
 __all__ = [
-    "FEATURES",
-    "FEATURE_NAMES",
     "KEY_VARIABLE",
     "Explanation",
     "LanguageModel",

@@ -9,14 +9,15 @@ import numpy as np
 
 from gradprobe.errors import InputError
 from gradprobe.geometry.gramian import BoolArray, FloatArray
-from gradprobe.graphs.explain.features import FEATURE_NAMES
+from gradprobe.geometry.graph import FEATURES
+from gradprobe.graphs.explain.features import DESCRIPTIONS
 
 
 @dataclass(frozen=True)
 class NodeContext:
     """A node's context vector, eq. (15), where its values stand among all nodes', and its prediction.
 
-    `values` follow `FEATURE_NAMES`; NaN where undefined, with the reason in `undefined` by name.
+    `values` follow `FEATURES`; NaN where undefined, with the reason in `undefined` by name.
     `percentiles` (0 to 100) count the nodes below, ties by half, among those where the feature is
     defined; NaN where the value is undefined or one for all nodes. `probability` is that of the
     predicted class. `label` is the true class where the caller chose to reveal it.
@@ -32,20 +33,20 @@ class NodeContext:
     label: str | None = None
 
     def __post_init__(self) -> None:
-        wanted = len(FEATURE_NAMES)
+        wanted = len(FEATURES)
         for name, given in (("values", self.values), ("percentiles", self.percentiles)):
             if len(given) != wanted:
                 raise InputError(
-                    f"{name}: expected {wanted} numbers ({', '.join(FEATURE_NAMES)}), got {len(given)}"
+                    f"{name}: expected {wanted} numbers ({', '.join(FEATURES)}), got {len(given)}"
                 )
 
     def value(self, name: str) -> float:
         """The feature of that name."""
-        return self.values[FEATURE_NAMES.index(name)]
+        return self.values[FEATURES.index(name)]
 
     def percentile(self, name: str) -> float:
         """Where the feature of that name stands among all nodes."""
-        return self.percentiles[FEATURE_NAMES.index(name)]
+        return self.percentiles[FEATURES.index(name)]
 
 
 def feature_percentiles(values: FloatArray, defined: BoolArray) -> FloatArray:
@@ -80,7 +81,6 @@ def node_contexts(
     probabilities: FloatArray,
     degrees: Sequence[int],
     *,
-    undefined: Mapping[str, str] | None = None,
     names: Sequence[str] | None = None,
     labels: Sequence[int] | None = None,
 ) -> tuple[NodeContext, ...]:
@@ -88,23 +88,21 @@ def node_contexts(
 
     Args:
         nodes: the nodes to describe.
-        features: in the order of `FEATURE_NAMES`; what stands where `defined` is False is ignored.
+        features: in the order of `FEATURES`; what stands where `defined` is False is ignored.
         defined: whether each feature exists.
         probabilities: of the classes, by the model.
         degrees: [n] of the nodes.
-        undefined: the reason for each feature that may be undefined, by name.
         names: of the classes; their numbers by default.
         labels: the true classes [n]; None keeps them out of every explanation.
     """
     percentiles = feature_percentiles(features, defined)
-    reasons = undefined or {}
 
     def class_name(index: int) -> str:
         return names[index] if names is not None else str(index)
 
     def describe(node: int) -> NodeContext:
         predicted = int(probabilities[node].argmax())
-        missing = [name for name, known in zip(FEATURE_NAMES, defined[node], strict=True) if not known]
+        missing = [feature for feature, known in zip(DESCRIPTIONS, defined[node], strict=True) if not known]
         return NodeContext(
             node=node,
             prediction=class_name(predicted),
@@ -112,7 +110,7 @@ def node_contexts(
             degree=int(degrees[node]),
             values=tuple(np.where(defined[node], features[node], np.nan).tolist()),
             percentiles=tuple(percentiles[node].tolist()),
-            undefined={name: reasons[name] for name in missing if name in reasons},
+            undefined={feature.name: feature.absent for feature in missing},
             label=class_name(int(labels[node])) if labels is not None and labels[node] >= 0 else None,
         )
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
+from gradprobe.geometry.graph import FEATURES
 from gradprobe.graphs.explain.context import NodeContext
-from gradprobe.graphs.explain.features import FEATURE_NAMES
 
 _TASK = (
     "Task: Generate a short natural-language explanation of the prediction based on the context vector. "
@@ -20,7 +20,7 @@ def build_prompt(context: NodeContext, *, with_label: bool = False) -> str:
     true label, optional in the paper, stays out unless `with_label`: an explanation that has seen it
     explains the label and not the prediction.
     """
-    entries = zip(FEATURE_NAMES, context.values, strict=True)
+    entries = zip(FEATURES, context.values, strict=True)
     vector = ", ".join(
         f"{name} = {'undefined' if math.isnan(value) else f'{value:.4g}'}" for name, value in entries
     )

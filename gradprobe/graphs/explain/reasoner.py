@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from gradprobe.errors import InputError
 from gradprobe.geometry.gramian import BoolArray, FloatArray
-from gradprobe.graphs.explain.features import FEATURE_NAMES
+from gradprobe.geometry.graph import FEATURES
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +62,7 @@ class Reasoner(nn.Module):
                 raise InputError(f"{name}: expected a number of at least 1, got {size}")
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.first = nn.Linear(len(FEATURE_NAMES), width)
+            self.first = nn.Linear(len(FEATURES), width)
             self.second = nn.Linear(width, outputs)
         nn.init.zeros_(self.second.weight)
         nn.init.zeros_(self.second.bias)

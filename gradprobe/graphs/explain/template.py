@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from gradprobe.graphs.explain.context import NodeContext
-from gradprobe.graphs.explain.features import FEATURES, ROLES, Feature
+from gradprobe.graphs.explain.features import DESCRIPTIONS, ROLES, Description
 
 HIGH, LOW = 200.0 / 3.0, 100.0 / 3.0
 DOUBTFUL_CONFLICT = 90.0  # percentile from which the template calls a prediction doubtful
@@ -19,7 +19,7 @@ def explain(context: NodeContext) -> str:
     is among the highest tenth or the neighbours' gradients oppose each other on average; that is a rule of
     thumb of this template, and the sentence says so. What is undefined is named, with the reason if known.
     """
-    sentences = [_opening(context), *(_sentence(context, feature) for feature in FEATURES)]
+    sentences = [_opening(context), *(_sentence(context, feature) for feature in DESCRIPTIONS)]
     return " ".join([*sentences, _advice(context)])
 
 
@@ -32,7 +32,7 @@ def _opening(context: NodeContext) -> str:
     )
 
 
-def _sentence(context: NodeContext, feature: Feature) -> str:
+def _sentence(context: NodeContext, feature: Description) -> str:
     value, percentile = context.value(feature.name), context.percentile(feature.name)
     if math.isnan(value):
         reason = context.undefined.get(feature.name)

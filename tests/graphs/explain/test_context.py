@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gradprobe.errors import InputError
-from gradprobe.graphs.explain import FEATURE_NAMES, node_contexts
+from gradprobe.geometry.graph import FEATURES
+from gradprobe.graphs.explain import node_contexts
 from gradprobe.graphs.explain.context import feature_percentiles
 
 from ._contexts import context
@@ -62,12 +63,12 @@ def test_labels_stay_out_unless_given() -> None:
 def test_the_reason_goes_along_with_what_is_undefined_only() -> None:
     defined = np.ones((3, 6), dtype=bool)
     defined[2, 1] = False
-    last, first = contexts(defined=defined, undefined={"stability": "fewer than two neighbours"})
+    last, first = contexts(defined=defined)
     assert np.isnan(last.value("stability"))
-    assert last.undefined == {"stability": "fewer than two neighbours"}
+    assert last.undefined == {"stability": "it has fewer than two neighbours"}
     assert first.undefined == {}
 
 
 def test_a_context_of_another_length_is_refused_by_name() -> None:
-    with pytest.raises(InputError, match=f"values: expected 6 numbers .*{FEATURE_NAMES[-1]}.*got 5"):
+    with pytest.raises(InputError, match=f"values: expected 6 numbers .*{FEATURES[-1]}.*got 5"):
         context(values=(1.0,) * 5)

@@ -1,11 +1,12 @@
-from gradprobe.graphs.explain import FEATURES, build_prompt, explain
+from gradprobe.graphs.explain import build_prompt, explain
+from gradprobe.graphs.explain.features import DESCRIPTIONS
 
 from ._contexts import NAN, UNDEFINED, context
 
 
 def test_every_feature_is_named_with_its_value_unit_and_percentile() -> None:
     text = explain(context())
-    for feature in FEATURES:
+    for feature in DESCRIPTIONS:
         assert feature.title in text
     assert "Conflict intensity 1.94 (squared gradient norm; percentile 95)" in text
     assert "Role 1.5, bridge" in text

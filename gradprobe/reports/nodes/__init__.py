@@ -1,0 +1,1 @@
+"""The report of methods on graphs with labelled nodes."""

@@ -1,0 +1,23 @@
+"""Lines over epochs, one a method: told apart by colour and by stroke."""
+
+from __future__ import annotations
+
+from matplotlib.axes import Axes
+
+from gradprobe.reports import colours
+from gradprobe.reports.averages import Band
+from gradprobe.reports.figures.canvas import course, label
+from gradprobe.reports.nodes.summary import BASE, RunSummary
+
+_STROKES = {BASE: "--", "gragr": "-", "gragr++": "-."}
+
+
+def draw_course(axes: Axes, run: RunSummary, band: Band) -> None:
+    """A quantity of a run over epochs in the colour and stroke of its method."""
+    colour, stroke = colours.of_node_method(run.method), stroke_of(run.method)
+    course(axes, band, colour, label(run.method), style=stroke)
+
+
+def stroke_of(method: str) -> str:
+    """The stroke of a method's lines."""
+    return _STROKES.get(method, ":")

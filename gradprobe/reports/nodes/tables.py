@@ -1,0 +1,159 @@
+"""The tables of the report of node methods."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from gradprobe.geometry.graph import FEATURES
+from gradprobe.reports.averages import Estimate
+from gradprobe.reports.nodes.summary import BASE, SCORES, NodesSummary, Snapshot
+from gradprobe.reports.paired import Paired
+from gradprobe.reports.table import Table, estimate_cell
+from gradprobe.reports.wording import ABSENT, decimal, number
+
+_ROLES = {2.0: "hub", 1.5: "bridge", 1.0: "follower", 0.5: "outlier"}
+
+
+def scores(summary: NodesSummary) -> Table:
+    """Test scores of every model and method."""
+    return Table(
+        title="Scores on the test nodes",
+        columns=("model", "method", "seeds", *SCORES.values(), "validation accuracy"),
+        rows=tuple(
+            (
+                run.model,
+                run.method,
+                str(run.seeds),
+                *(estimate_cell(run.test[name]) for name in SCORES),
+                estimate_cell(run.validation["accuracy"]),
+            )
+            for run in summary.runs
+        ),
+        note="Mean over seeds, lowest and highest seed below it. Between 0 and 1; higher is better.",
+        names=2,
+    )
+
+
+def differences(summary: NodesSummary) -> Table:
+    """Differences of the test scores from the base's, with their intervals."""
+    return Table(
+        title="Test scores minus the base's",
+        columns=("model", "method", "seeds", *SCORES.values()),
+        rows=tuple(
+            (
+                run.model,
+                run.method,
+                str(run.differences["accuracy"].seeds),
+                *(_paired_cell(run.differences[name]) for name in SCORES),
+            )
+            for run in summary.runs
+            if run.method != BASE and run.differences["accuracy"].seeds
+        ),
+        note="Mean of the differences paired by seed, with their 95% t interval below.",
+        names=2,
+    )
+
+
+def costs(summary: NodesSummary) -> Table:
+    """Time and memory beside the base: the paper's Table 7."""
+    return Table(
+        title="Cost",
+        columns=("model", "method", "ms an epoch", "times the base", "peak MiB", "epochs with reasoning"),
+        rows=tuple(
+            (
+                run.model,
+                run.method,
+                _scaled_cell(run.seconds, 1000.0),
+                estimate_cell(run.slowdown) if run.slowdown.seeds else ABSENT,
+                estimate_cell(run.memory) if run.memory.seeds else ABSENT,
+                f"{number(100.0 * run.open_share.mean)}%" if run.method != BASE else ABSENT,
+            )
+            for run in summary.runs
+        ),
+        note=summary.cost_note,
+        names=2,
+    )
+
+
+def conditions(summary: NodesSummary) -> Table:
+    """What was run on what; the last, folded table."""
+    graph = summary.graph
+    rows = [
+        ("nodes, edges", f"{graph.nodes:,}, {graph.edges:,} (undirected, each once)"),
+        ("features, classes", f"{graph.features:,}, {graph.classes}"),
+        ("homophily", f"{number(graph.homophily)} of the edges join one class"),
+        *((f"{name} nodes", f"{nodes:,}") for name, nodes in graph.parts.items()),
+        ("epochs", f"{summary.epochs}"),
+        ("random starts a run", f"{summary.candidates}, the same for every method"),
+        *(("treatment", note) for note in graph.notes),
+        *summary.options,
+        *((f"failed: {name}", reason) for name, reason in summary.failed.items()),
+    ]
+    return Table(title="Data, options and failures", columns=(), rows=tuple(rows), names=2, folded=True)
+
+
+def features(snapshot: Snapshot) -> Table:
+    """The gradient features of the most conflicted nodes."""
+    return Table(
+        title="Gradient features of the most conflicted nodes",
+        columns=("node", "degree", "predicted class", "probability", *FEATURES),
+        rows=tuple(
+            (
+                str(snapshot.nodes[at]),
+                str(snapshot.degree[at]),
+                str(snapshot.predicted[at]),
+                number(float(snapshot.probability[at]), digits=2),
+                *map(_feature_cell, FEATURES, snapshot.features[at].tolist()),
+            )
+            for at in snapshot.most_conflicted
+        ),
+        note="Conflict in squared gradient norm; stability a mean cosine; influence in gradient norm; "
+        "confidence a negative cosine; receptiveness without a unit.",
+    )
+
+
+class Told(Protocol):
+    """An explanation as the report shows it: of `node`, the words, who wrote them, and why that one did."""
+
+    @property
+    def node(self) -> int:
+        """The node's id."""
+
+    @property
+    def text(self) -> str:
+        """The words."""
+
+    @property
+    def source(self) -> str:
+        """The template, or the name of a language model."""
+
+    @property
+    def note(self) -> str:
+        """Why the template stands in for a language model; empty where it does not."""
+
+
+def explanations(told: Sequence[Told]) -> Table:
+    """The words about the most conflicted nodes, and whose they are."""
+    notes = dict.fromkeys(entry.note for entry in told if entry.note)
+    return Table(
+        title="Explanations",
+        columns=("node", "by", "words"),
+        rows=tuple((str(entry.node), entry.source, entry.text) for entry in told),
+        note=" ".join(f"Note: {note}; the template answered instead." for note in notes),
+        names=3,
+    )
+
+
+def _feature_cell(name: str, value: float) -> str:
+    return _ROLES.get(value, number(value)) if name == "role" else number(value)
+
+
+def _paired_cell(found: Paired) -> str:
+    mean, low, high = (decimal(end, 3, signed=True) for end in (found.mean, found.low, found.high))
+    return f"{mean}\n{low} to {high}" if found.seeds > 1 else mean
+
+
+def _scaled_cell(found: Estimate, factor: float) -> str:
+    scaled = Estimate(factor * found.mean, factor * found.low, factor * found.high, found.seeds)
+    return estimate_cell(scaled) if found.seeds else ABSENT

@@ -1,0 +1,138 @@
+import io
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from gradprobe.reports import colours
+from gradprobe.reports.figures.canvas import drawing
+from gradprobe.reports.nodes import tables
+from gradprobe.reports.nodes.figures import FIGURES
+from gradprobe.reports.nodes.page import nodes_page
+from gradprobe.reports.page import Page, show_page, write_page
+
+from ._summaries import run, snapshot, summary
+
+
+@dataclass(frozen=True)
+class Words:
+    node: int
+    text: str
+    source: str = "template"
+    note: str = ""
+
+
+WORDS = "It stands between two groups. " * 6
+
+
+@pytest.fixture(scope="module")
+def page() -> Page:
+    told = [Words(121, WORDS + "The end."), Words(109, "A <b>bold</b> claim.", source="small")]
+    return nodes_page(summary(), explanations=told)
+
+
+def test_a_full_study_has_every_figure_with_words_for_those_who_do_not_see_it(page: Page) -> None:
+    assert set(page.images) == set(FIGURES)
+    assert {section.plate for section in page.sections if section.plate} == set(FIGURES)
+    assert all(len(image.alt) > 30 and "nan" not in image.alt for image in page.images.values())
+
+
+def test_what_was_not_measured_is_not_drawn() -> None:
+    bare = summary(run("base", [0.8]), starts=None, snapshot=None)
+    assert set(nodes_page(bare).images) == {"curves", "energy"}
+
+
+def test_without_a_node_in_conflict_that_has_neighbours_there_is_no_star() -> None:
+    assert FIGURES["attention"].draw(summary(snapshot=snapshot(star=False))) is None
+
+
+def test_a_snapshot_in_which_nothing_is_defined_has_nothing_to_draw_or_to_explain() -> None:
+    found = snapshot()
+    empty = np.full(len(found.nodes), np.nan)
+    nowhere = np.full((len(empty), 6), np.nan)
+    blank = replace(found, clustering=empty, alignment_before=empty, alignment_after=empty, features=nowhere)
+    assert FIGURES["degree"].draw(summary(snapshot=blank)) is None
+    assert FIGURES["alignment"].draw(summary(snapshot=blank)) is None
+    assert not len(blank.most_conflicted)
+
+
+def test_the_html_holds_the_words_escaped(page: Page, tmp_path: Path) -> None:
+    html = write_page(page, tmp_path).read_text()
+    assert "A &lt;b&gt;bold&lt;/b&gt; claim." in html
+    assert "identity &lt;matrix&gt;" in html
+
+
+def test_the_terminal_shows_explanations_to_their_last_word(page: Page) -> None:
+    target = io.StringIO()
+    Console(file=target, width=100).print(show_page(page))
+    assert "The end." in " ".join(target.getvalue().split())
+
+
+def test_why_the_template_stands_in_is_told_once() -> None:
+    note = "the language model small gave no answer: status 500"
+    table = tables.explanations([Words(1, "a", note=note), Words(2, "b", note=note)])
+    assert table.note == f"Note: {note}; the template answered instead."
+
+
+def test_the_most_conflicted_nodes_come_first_and_undefined_ones_not_at_all() -> None:
+    found = snapshot()
+    found.features[:, 0] = 0.0
+    found.features[3, 0], found.features[5, 0], found.features[7, 0] = 2.0, 3.0, np.nan
+    assert found.most_conflicted.tolist() == [5, 3]
+    rows = tables.features(found).rows
+    assert [row[0] for row in rows] == ["105", "103"]
+
+
+def test_the_role_is_a_word_and_what_is_undefined_is_called_so() -> None:
+    found = snapshot()
+    found.features[0] = (9.0, np.nan, 1.0, -0.4, 1.5, 0.2)
+    row = tables.features(found).rows[0]
+    assert row[4:] == ("9.00", "undefined", "1.00", "−0.400", "bridge", "0.200")
+
+
+def test_differences_have_signs_and_intervals_and_rounding_leaves_no_noise() -> None:
+    rows = {row[1]: row for row in tables.differences(summary()).rows}
+    assert "base" not in rows
+    assert rows["gragr"][3].startswith("+0.022\n+0.020 to +0.024")
+    assert rows["gragr++"][3].startswith("0.000\n")
+
+
+def test_failures_and_options_stand_in_the_folded_table() -> None:
+    table = tables.conditions(summary(failed={"gcn-gragr-seed0": "no luck"}))
+    assert table.folded
+    assert ("failed: gcn-gragr-seed0", "no luck") in table.rows
+    assert ("learning rate", "0.01") in table.rows
+
+
+def test_only_methods_with_a_variant_have_an_ablation() -> None:
+    assert FIGURES["ablation"].draw(summary(run("base", [0.8]))) is None
+
+
+def test_one_seed_is_a_hollow_dot_without_an_interval() -> None:
+    found = summary(run("base", [0.8]), run("gragr", [0.9], base=[0.8]))
+    with drawing():
+        (panel,) = FIGURES["differences"].draw(found).axes  # type: ignore[union-attr]
+    assert panel.lines[0].get_fillstyle() == "none"
+    assert len(panel.lines) == 2  # the dot and the line at zero
+
+
+def test_large_stars_show_their_heaviest_neighbours_only() -> None:
+    found = snapshot()
+    assert found.star is not None
+    many = replace(
+        found.star,
+        neighbours=tuple(range(50)),
+        weights=tuple(np.arange(50) / 1225),
+        conflicting=(False,) * 50,
+    )
+    with drawing():
+        (panel,) = FIGURES["attention"].draw(summary(snapshot=replace(found, star=many))).axes  # type: ignore[union-attr]
+    assert len(panel.patches) == 20
+    assert panel.get_yticklabels()[0].get_text() == "node 49"
+
+
+@pytest.mark.parametrize(("method", "like"), [("gragr-no-meta", "gragr"), ("gragr++-no-pathways", "gragr++")])
+def test_a_method_without_a_part_has_the_method_s_colour(method: str, like: str) -> None:
+    assert colours.of_node_method(method) == colours.NODE_METHODS[like]
