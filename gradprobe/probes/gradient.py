@@ -29,19 +29,13 @@ from gradprobe.gradients import (
     select_parameters,
 )
 from gradprobe.probes.describe import describe, with_trunk
+from gradprobe.probes.folds import MoleculeNames, Rows, StandingFolds, rows_by_position, split_into_folds
 from gradprobe.probes.heldout import HeldoutPass, gramian_beside, heldout_group
 from gradprobe.probes.inert import evaluating, generators_of, inert, separate_pass
-from gradprobe.probes.losses import (
-    GroupLoss,
-    MoleculeNames,
-    Rows,
-    check_losses,
-    split_into_folds,
-    whole_tasks,
-)
+from gradprobe.probes.losses import GroupLoss, check_losses, whole_tasks
 from gradprobe.probes.partition import NOTE as PARTITION
 from gradprobe.probes.partition import partition_rows
-from gradprobe.probes.split import LossFunction, sum_over_split
+from gradprobe.probes.split import NO_FOLDS, LossFunction, SplitRows, sum_over_split
 from gradprobe.trace import GramianRecord, SplitName, Trace
 
 _ENGINES: Mapping[str, Callable[[], Engine]] = {
@@ -99,6 +93,7 @@ class GradientProbe:
         self._engine: Engine = _ENGINES[engine]()
         self._shared = None if isinstance(shared, str) else select_parameters(model, shared, layers)
         self._generator = np.random.default_rng(seed)
+        self._standing_folds = StandingFolds(seed)
         self._calls = 0
         self._told = False
         self._last_step = -1
@@ -136,7 +131,7 @@ class GradientProbe:
         *,
         step: int | None = None,
         epoch: int | None = None,
-        rows: Rows | Literal["partition"] | None = None,
+        rows: Rows | Literal["positions", "partition"] | None = None,
         heldout: Tensor | None = None,
         heldout_rows: MoleculeNames | None = None,
     ) -> GramianRecord | None:
@@ -148,7 +143,9 @@ class GradientProbe:
             step: the optimiser step; by default one more than the last one measured or skipped.
             epoch: the epoch, if you count them.
             rows: task -> the molecule behind each row; splits every task's rows into two folds by
-                one random bipartition of the step's molecules. `"partition"`, for losses [b] of the same
+                one random bipartition of the step's molecules. `"positions"`: row i of every task is
+                one molecule; a step whose tasks have unequal numbers of rows is then measured whole, and
+                its note says so. `"partition"`, for losses [b] of the same
                 rows for every task: each row speaks for one task, drawn at random, which costs one
                 pass where a dense label matrix would cost one a task, and adds variance.
             heldout: the focal task's loss on held-out rows, a scalar or [b], from a forward pass inside
@@ -183,7 +180,9 @@ class GradientProbe:
         groups = tuple(part.group for part in parts)
         gramian = Gramian(groups, shared.layers, values, tuple(part.rows for part in parts), shared.counts)
         means = np.array([part.loss.item() for part in parts])
-        how = PARTITION if isinstance(rows, str) else ""
+        how = PARTITION if rows == "partition" else ""
+        if rows == "positions" and not gramian.folded:
+            how = NO_FOLDS
         return self._record(gramian, capture, shared, means, split="minibatch", epoch=epoch, how=how)
 
     def measure_loader(
@@ -194,6 +193,7 @@ class GradientProbe:
         split: Literal["train", "heldout"],
         step: int | None = None,
         epoch: int | None = None,
+        rows: SplitRows | None = None,
     ) -> GramianRecord:
         """Measure a whole split in eval mode: the Gramian of the mean losses over all its rows.
 
@@ -207,6 +207,10 @@ class GradientProbe:
             split: what the loader holds.
             step: the optimiser step; by default the last one that `measure` saw, -1 before that.
             epoch: the epoch, if you count them.
+            rows: `rows(batch)` -> task -> the molecule behind each row; splits every task's rows into
+                two folds of the split's molecules, the same ones at every measurement. `"positions"`: row
+                i of every task is one molecule, and no molecule is in two batches; a split with a batch
+                of other losses is then measured whole. Takes twice the memory.
 
         Raises:
             InputError, MeasurementError: as for `measure`; also an empty loader.
@@ -219,11 +223,16 @@ class GradientProbe:
             # Which losses reach a parameter, the trunk's definition, is the loop's to say.
             engine = self._engine if self._shared is not None else LoopEngine()
             sums = JacobianSum(self._shared or all_parameters(self._model, self._layers), engine)
-            sum_over_split(sums, self._model, separate_pass(loader), loss_fn)
+            batches = separate_pass(loader)
+            whole = sum_over_split(sums, self._model, batches, loss_fn, rows=rows, folds=self._standing_folds)
             capture, shared = self._on_trunk(sums.capture(), sums.groups)
             values = capture.gramian()
         gramian = Gramian(sums.groups, shared.layers, values, sums.counts, shared.counts)
-        return self._record(gramian, capture, shared, np.array(sums.losses), split=split, epoch=epoch)
+        losses = np.array(sums.losses)
+        if whole:
+            gramian, losses = gramian.by_task(), gramian.merging @ losses
+        how = NO_FOLDS if whole and rows is not None else ""
+        return self._record(gramian, capture, shared, losses, split=split, epoch=epoch, how=how)
 
     def close(self) -> None:
         """Write what is left of the trace."""
@@ -247,13 +256,14 @@ class GradientProbe:
         )
 
     def _groups(
-        self, present: Mapping[str, Tensor], rows: Rows | Literal["partition"] | None
+        self, present: Mapping[str, Tensor], rows: Rows | Literal["positions", "partition"] | None
     ) -> list[GroupLoss]:
-        if rows is None:
-            return whole_tasks(present)
-        if isinstance(rows, str):
+        if rows == "partition":
             return partition_rows(present, self._generator)
-        return split_into_folds(present, rows, self._generator)
+        if isinstance(rows, str) and rows != "positions":
+            raise InputError(f"rows: expected molecules by task, 'positions' or 'partition', got {rows!r}")
+        names = rows_by_position(present) if rows == "positions" else rows
+        return whole_tasks(present) if names is None else split_into_folds(present, names, self._generator)
 
     def _capture(self, losses: Sequence[Tensor], groups: Sequence[Group]) -> tuple[Capture, SharedParameters]:
         if self._shared is not None:

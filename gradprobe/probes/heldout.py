@@ -11,16 +11,9 @@ from torch import Tensor, nn
 from gradprobe.errors import InputError
 from gradprobe.geometry import HELDOUT, FloatArray, Group
 from gradprobe.gradients import Capture, JacobianCapture, LoopEngine, SharedParameters
+from gradprobe.probes.folds import MoleculeNames, Rows, distinct_names, names_of
 from gradprobe.probes.inert import evaluating, inert
-from gradprobe.probes.losses import (
-    GroupLoss,
-    MoleculeNames,
-    Rows,
-    check_measurable,
-    check_shape,
-    distinct_names,
-    names_of,
-)
+from gradprobe.probes.losses import GroupLoss, check_measurable, check_shape
 
 
 class HeldoutPass:

@@ -29,12 +29,15 @@ class ProbeObserver:
     """Measures a run into one trace, and changes nothing about it.
 
     The minibatch every `probe_every` steps, on the very losses of the step and with its molecules in
-    two halves, A and B; beside it, unless `heldout_rows` is 0, at most that many molecules of the focal
-    task's validation fold, H, others at every measurement until the fold has been gone round, in a pass
-    of their own; the validation fold (split `heldout`) before training, every `heldout_every`
-    epochs and at the end; the train fold before training and at the end. Whole folds are measured in
-    eval mode, with the effective rank of the representation of up to 512 of their molecules, evenly
-    spaced; `rows` caps the molecules of each task with which a fold is measured, also evenly spaced.
+    two halves, A and B. Beside it, unless `heldout_rows` is 0, up to that many molecules of the focal
+    task's validation fold, H, in a pass of their own: others at every measurement until the fold has been
+    gone round.
+
+    The validation fold (split `heldout`) before training, every `heldout_every` epochs and at the end;
+    the train fold before training and at the end: both in eval mode and in halves too, with the effective
+    rank of the representation of up to 512 of their molecules, evenly spaced. `rows` caps the molecules
+    of each task with which a fold is measured, also evenly spaced.
+
     Steps and folds on which fewer than two tasks have labels are left out: a conflict needs two.
     """
 
@@ -109,7 +112,9 @@ class ProbeObserver:
         if len(rows) < 2:
             return
         labels = _Chunks(rows)
-        self._gradients.measure_loader(labels, self._losses, split=split, step=step, epoch=epoch)
+        self._gradients.measure_loader(
+            labels, self._losses, split=split, step=step, epoch=epoch, rows=_molecules_of
+        )
         molecules = _Chunks({"": _evenly_spaced(np.unique(np.concatenate(list(rows.values()))), RANK_ROWS)})
         self._ranks.measure_loader(molecules, self._represent, split=split, step=step, epoch=epoch)
 
@@ -138,6 +143,10 @@ def _judges(data: TrainingData, size: int, seed: int) -> Iterator[IntArray]:
     """Held-out molecules of the focal task, measurement by measurement; nothing for a size of 0."""
     molecules = data.rows["validation"][data.focal]
     return rotating_sample(molecules, size, seed=seed, name=f"held out: {data.focal}") if size else iter(())
+
+
+def _molecules_of(batch: Batch) -> dict[str, IntArray]:
+    return {task: batch.rows(task) for task in batch.positions}
 
 
 def _evenly_spaced(rows: IntArray, count: int) -> IntArray:

@@ -9,7 +9,8 @@ from torch import nn
 
 from gradprobe.geometry import Group
 from gradprobe.probes import GradientProbe
-from gradprobe.probes.losses import GroupLoss, split_into_folds
+from gradprobe.probes.folds import split_into_folds
+from gradprobe.probes.losses import GroupLoss
 from tests import _oracles
 
 Names = Mapping[str, Sequence[Hashable]]

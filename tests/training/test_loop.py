@@ -257,7 +257,8 @@ def test_a_probed_fold_counts_every_label_of_every_task_once():
     for split, fold in (("heldout", "validation"), ("train", "train")):
         (record,) = [record for record in observer.trace.gramians if record.split == split]
         expected = {task: len(rows) for task, rows in data.rows[fold].items()}
-        assert dict(zip(record.gramian.tasks, record.gramian.rows, strict=True)) == expected
+        assert dict(zip(record.gramian.tasks, record.gramian.by_task().rows, strict=True)) == expected
+        assert {group.fold for group in record.gramian.groups} == {"A", "B"}
 
 
 def test_steps_and_folds_with_one_task_are_not_probed():
