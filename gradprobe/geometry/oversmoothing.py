@@ -8,6 +8,7 @@ mu over the norm, which stays in [0, 1] whatever the scale (METHODS §5).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,7 @@ IntArray = npt.NDArray[np.int64]
 
 ZERO_MATRIX = "every row is zero"
 NOT_FINITE = "an entry is NaN or infinite"
+_TINY = 1e-100
 
 
 @dataclass(frozen=True)
@@ -42,13 +44,24 @@ class RowSpread:
 
 @dataclass(frozen=True, eq=False)
 class GroupSpreads:
-    """`RowSpread` for each of g groups of rows: `groups` [g] names them, the others are [g] as well."""
+    """`RowSpread` for each of g groups of `sizes` [g] rows, named by `groups` [g]; the others are [g] too."""
 
     groups: IntArray
+    sizes: IntArray
     mu: FloatArray
     norm: FloatArray
     relative: Quantity
     zero_rows: FloatArray
+
+    def together(self) -> RowSpread:
+        """The spread within groups over all rows; mu^2 is the sum over the groups."""
+        zero_rows = float(self.zero_rows @ self.sizes / self.sizes.sum())
+        if not np.isfinite(self.norm).all():
+            return RowSpread(np.nan, np.inf, np.nan, zero_rows, NOT_FINITE)
+        mu, norm = _length(self.mu), _length(self.norm)
+        if norm == 0.0:
+            return RowSpread(0.0, 0.0, np.nan, zero_rows, ZERO_MATRIX)
+        return RowSpread(mu, norm, min(mu / norm, 1.0), zero_rows)
 
 
 def row_spread(
@@ -74,17 +87,8 @@ def row_spread(
     >>> round(found.mu, 6), round(found.relative, 6)
     (1.414214, 0.447214)
     """
-    matrix = _matrix(rows)
-    found = row_spreads(
-        matrix, np.zeros(len(matrix), dtype=np.int64) if groups is None else groups, degrees=degrees
-    )
-    zero_rows = float(np.mean(~matrix.any(axis=1)))
-    if not np.isfinite(found.norm).all():
-        return RowSpread(np.nan, np.inf, np.nan, zero_rows, NOT_FINITE)
-    mu, norm = _length(found.mu), _length(found.norm)
-    if norm == 0.0:
-        return RowSpread(0.0, 0.0, np.nan, zero_rows, ZERO_MATRIX)
-    return RowSpread(mu, norm, min(mu / norm, 1.0), zero_rows)
+    whole = np.zeros(len(_matrix(rows)), dtype=np.int64)
+    return row_spreads(rows, whole if groups is None else groups, degrees=degrees).together()
 
 
 def row_spreads(rows: FloatArray, groups: IntArray, *, degrees: FloatArray | None = None) -> GroupSpreads:
@@ -95,19 +99,22 @@ def row_spreads(rows: FloatArray, groups: IntArray, *, degrees: FloatArray | Non
     matrix, smooth = _matrix(rows), _smooth(rows, degrees)
     if np.shape(groups) != (len(matrix),):
         raise InputError(f"groups: expected one number a row [{len(matrix)}], got shape {np.shape(groups)}")
-    names, first, place = np.unique(groups, return_index=True, return_inverse=True)
-    finite = _share(~np.isfinite(matrix).all(axis=1), place) == 0
-    scale = np.abs(matrix).max(initial=0.0, axis=1)
-    # Squares of what 500 layers leave of a gradient would underflow; those of an explosion would overflow.
-    scale = _largest(np.where(np.isfinite(scale), scale, 0.0), place)
-    scaled = np.where(finite[place, None], matrix, 0.0) / np.where(scale > 0, scale, 1.0)[place, None]
-    outside = scaled - smooth[:, None] * (scaled[first] / smooth[first, None])[place]
-    common = _by_group(smooth[:, None] * outside, place) / _by_group(smooth[:, None] ** 2, place)
-    outside -= smooth[:, None] * common[place]
-    mu = np.where(finite, scale * _lengths(outside, place), np.nan)
-    norm = np.where(finite, scale * _lengths(scaled, place), np.inf)
-    zero = _share(~matrix.any(axis=1), place)
-    return GroupSpreads(names.astype(np.int64), mu, norm, _relative(mu, norm), zero)
+    names, first, place, sizes = np.unique(groups, return_index=True, return_inverse=True, return_counts=True)
+    members = _members(place)
+    peaks = np.maximum(matrix.max(axis=1, initial=0.0), -matrix.min(axis=1, initial=0.0))
+    finite = members @ ~np.isfinite(peaks) == 0
+    scale = _scales(np.where(finite[place], peaks, 0.0), place)
+    scaled = matrix if (scale == 1.0).all() else matrix / scale[place, None]
+    if not finite.all():
+        scaled = np.where(finite[place, None], scaled, 0.0)
+    # From the group's first row, so that equal rows leave exactly nothing and close ones keep their digits.
+    outside = scaled - _along(smooth, scaled[first] / smooth[first, None], place)
+    common = (members @ (smooth[:, None] * outside)) / (members @ smooth**2)[:, None]
+    outside -= _along(smooth, common, place)
+    mu, norm = (scale * np.sqrt(members @ np.einsum("nd,nd->n", m, m)) for m in (outside, scaled))
+    mu, norm = np.where(finite, mu, np.nan), np.where(finite, norm, np.inf)
+    zero_rows = members @ (peaks == 0) / sizes
+    return GroupSpreads(names.astype(np.int64), sizes, mu, norm, _relative(mu, norm), zero_rows)
 
 
 def components(edges: IntArray, nodes: int) -> IntArray:
@@ -145,26 +152,29 @@ def _smooth(rows: FloatArray, degrees: FloatArray | None) -> FloatArray:
     return np.sqrt(np.asarray(degrees, dtype=np.float64))
 
 
-def _by_group(values: FloatArray, place: IntArray) -> FloatArray:
-    """Sums [g, d] of values [n, d] by the group [n] of their row."""
+def _members(place: IntArray) -> Any:
+    """The sparse matrix [g, n] that sums rows by their group, at `place` [n]."""
+    from scipy.sparse import csr_array
+
+    rows = len(place)
     if not place.any():
-        return np.asarray(values.sum(axis=0, keepdims=True))
-    return np.stack([np.bincount(place, weights=column) for column in values.T], axis=1)
+        return np.ones((1, rows))
+    return csr_array((np.ones(rows), (place, np.arange(rows))), shape=(int(place.max()) + 1, rows))
 
 
-def _share(flags: npt.ArrayLike, place: IntArray) -> FloatArray:
-    """The share [g] of rows that are flagged [n]."""
-    return np.asarray(np.bincount(place, weights=np.asarray(flags, dtype=np.float64)) / np.bincount(place))
+def _scales(peaks: FloatArray, place: IntArray) -> FloatArray:
+    """What to divide each group by [g], given the largest entry [n] of every row; mostly one.
 
-
-def _largest(values: FloatArray, place: IntArray) -> FloatArray:
+    Squares of what 500 layers leave of a gradient would underflow; those of an explosion would overflow.
+    """
     largest = np.zeros(int(place.max()) + 1)
-    np.maximum.at(largest, place, values)
-    return largest
+    np.maximum.at(largest, place, peaks)
+    return np.where((largest == 0) | ((largest > _TINY) & (largest < 1 / _TINY)), 1.0, largest)
 
 
-def _lengths(matrix: FloatArray, place: IntArray) -> FloatArray:
-    return np.asarray(np.sqrt(_by_group((matrix**2).sum(axis=1, keepdims=True), place)[:, 0]))
+def _along(smooth: FloatArray, common: FloatArray, place: IntArray) -> FloatArray:
+    """Rows [n, d] that follow the smooth vector [n] within each group, with coefficients [g, d]."""
+    return smooth[:, None] * (common if len(common) == 1 else common[place])
 
 
 def _length(values: FloatArray) -> float:

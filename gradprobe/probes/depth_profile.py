@@ -101,21 +101,18 @@ def signal_profile(
     spreads: dict[Variant, tuple[RowSpread, ...]] = {"plain": _all(values)}
     if degrees is not None:
         spreads["degree"] = _all(values, degrees=degrees)
-    if groups is not None:
-        spreads["group"] = _all(values, groups=groups)
-    if degrees is not None and groups is not None:
-        spreads["group_degree"] = _all(values, degrees=degrees, groups=groups)
-    apart = () if groups is None else tuple(row_spreads(rows, groups, degrees=degrees) for rows in values)
-    return SignalProfile(signal, layers, spreads, _diagnosis(signal, layers, spreads), apart)
+    if groups is None:
+        return SignalProfile(signal, layers, spreads, _diagnosis(signal, layers, spreads))
+    apart = [row_spreads(rows, groups) for rows in values]
+    spreads["group"] = tuple(found.together() for found in apart)
+    if degrees is not None:
+        apart = [row_spreads(rows, groups, degrees=degrees) for rows in values]
+        spreads["group_degree"] = tuple(found.together() for found in apart)
+    return SignalProfile(signal, layers, spreads, _diagnosis(signal, layers, spreads), tuple(apart))
 
 
-def _all(
-    values: Sequence[FloatArray],
-    *,
-    degrees: FloatArray | None = None,
-    groups: npt.NDArray[np.int64] | None = None,
-) -> tuple[RowSpread, ...]:
-    return tuple(row_spread(rows, degrees=degrees, groups=groups) for rows in values)
+def _all(values: Sequence[FloatArray], *, degrees: FloatArray | None = None) -> tuple[RowSpread, ...]:
+    return tuple(row_spread(rows, degrees=degrees) for rows in values)
 
 
 def _diagnosis(
