@@ -32,6 +32,7 @@ CONFLICT, CALM = "#B2182B", "#4393C3"
 _MORE_ENCODERS = ("#CC79A7", "#8C6D1F", "#7F7F7F")
 _MORE_COMBINERS = ("#661100", "#8C6D1F", "#7F7F7F")
 DIVERGING = "RdBu"  # red: conflict, blue: agreement
+HELPS, HARMS = "#2166AC", "#B2182B"  # the same two, for dots
 GRID, TEXT, FAINT = "#DDDDDD", "#222222", "#777777"
 
 

@@ -9,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from gradprobe.reports.headline import headline, subtitle, title
 from gradprobe.reports.image import Image
+from gradprobe.reports.ranking import ranking_in_words
 from gradprobe.reports.section import Section
 from gradprobe.reports.sections import sections
 from gradprobe.reports.summary import Summary
@@ -25,6 +26,7 @@ def render(summary: Summary, images: Mapping[str, Image]) -> str:
         subtitle=subtitle(summary),
         headline=headline(summary),
         summary=summary,
+        ranking_in_words=ranking_in_words,
     )
 
 

@@ -58,11 +58,6 @@ class Outlook:
     text: str
     because: str = ""
 
-    @property
-    def least(self) -> Pooled:
-        """The smaller of the two gains, which counts."""
-        return self.gain if float(self.gain) <= float(self.over_control) else self.over_control
-
 
 def judged_on(decision: Decision) -> Outcome | None:
     """Held-out rows where there are enough steps with them, else fresh ones; never the better of both."""
@@ -167,9 +162,10 @@ def steps_to_settle(outlook: Outlook, *, most: int) -> int | None:
     """Measured steps at which four windows in five would settle an open prospect; None beyond `most`.
 
     If gains and their spread stay as they are: intervals narrow with the square root of the steps. None as
-    well where more steps are no remedy.
+    well where more steps are no remedy, as where runs differ.
     """
-    if outlook.prospect is not Prospect.OPEN or np.isnan(outlook.least.low):
+    differ = bool(outlook.gain.apart) or bool(outlook.over_control.apart)
+    if outlook.prospect is not Prospect.OPEN or differ or np.isnan(outlook.gain.low):
         return None
     shrink = max(_to_gain(outlook), _to_no_gain(outlook))
     steps = outlook.outcome.steps

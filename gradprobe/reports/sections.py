@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gradprobe.reports import tables
 from gradprobe.reports.corrected_table import corrected
+from gradprobe.reports.decision_sections import decision_sections
 from gradprobe.reports.leverage import THRESHOLD
 from gradprobe.reports.section import Section
 from gradprobe.reports.summary import Summary
@@ -26,6 +27,7 @@ def sections(summary: Summary) -> tuple[Section, ...]:
         _norm_ratios(summary),
         _conflict(summary),
         *(_scores(summary) if summary.of_study else ()),
+        *decision_sections(summary),
         _leverage(summary),
         _provenance(summary),
     )

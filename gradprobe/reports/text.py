@@ -7,9 +7,10 @@ from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.text import Text
 
-from gradprobe.reports import tables
+from gradprobe.reports import decision_table, tables
 from gradprobe.reports.corrected_table import corrected
 from gradprobe.reports.headline import headline, subtitle, title
+from gradprobe.reports.ranking import ranking_in_words
 from gradprobe.reports.summary import EncoderSummary, Summary
 from gradprobe.reports.terminal import rich_table
 from gradprobe.reports.verdict import Call
@@ -25,6 +26,8 @@ def show(summary: Summary) -> RenderableType:
         shown.append(tables.combiner_scores(summary, summary.metric))
     shown += [
         corrected(summary),
+        decision_table.gains(summary),
+        decision_table.affinities(summary),
         tables.leverages(summary),
         tables.cells(summary),
         tables.damages(summary),
@@ -51,6 +54,8 @@ def _verdict(encoder: EncoderSummary) -> Text:
     text.append(f"\n{capital(verdict.sentence)}.")
     if verdict.caution:
         text.append(f" Note: {verdict.caution}.", style="italic")
+    if verdict.auxiliaries:
+        text.append(f"\nAuxiliaries: {ranking_in_words(verdict.auxiliaries)}.")
     for advice in verdict.settle:
         text.append(f"\n  → {advice}")
     return text

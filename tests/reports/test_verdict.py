@@ -1,12 +1,18 @@
+import re
+
+import numpy as np
 import pytest
 
 from gradprobe.reports.averages import NAN, over_seeds
-from gradprobe.reports.evidence import FEWEST_STEPS
+from gradprobe.reports.decision import Decision, decision_of
+from gradprobe.reports.evidence import Finding
 from gradprobe.reports.leverage import Leverage
 from gradprobe.reports.measured import NO_FOCAL
 from gradprobe.reports.paired import paired_difference
+from gradprobe.reports.prospect import FEWEST_STEPS
 from gradprobe.reports.scores import AUROC, RAE, CombinerScore
 from gradprobe.reports.verdict import Call, decide
+from tests.reports import _streams as streams
 
 AVERAGE = {0: 0.60, 1: 0.62, 2: 0.64}
 LOWER = {0: 0.50, 1: 0.521, 2: 0.539}
@@ -125,3 +131,95 @@ def test_without_a_focal_task_the_advice_is_to_name_it():
 @pytest.mark.parametrize("scores", [[], [averaging()]])
 def test_nothing_to_judge_is_insufficient(scores):
     assert decide([], scores, RAE).call is Call.INSUFFICIENT
+
+
+def gains(mean, *, spread=0.1, seed=0, runs=2, steps=60, **options):
+    noise = np.random.default_rng(seed).normal(size=(runs, steps))
+    noise -= noise.mean(axis=1, keepdims=True)
+    return Decision(streams.outcome(list(mean + spread * noise), **options), None)
+
+
+def test_a_predicted_gain_beyond_the_control_is_help_and_says_what_it_rests_on():
+    found = decide([leverage()], [averaging(), score("rcgrad", SAME)], RAE, decision=gains(0.5))
+    assert (found.call, found.helps) == (Call.HELP, ("rcgrad",))
+    assert found.evidence[0].finding is Finding.WOULD_GAIN
+    assert "predicted gain +50 %" in found.sentence
+    assert "on held-out rows (120 steps of 2 runs with averaging)" in found.sentence
+    assert "trained, RAE" in found.sentence
+    assert "control" not in found.caution  # that of the prediction is in its numbers
+
+
+def test_small_predicted_gains_leave_averaging_safe_with_the_largest_that_is_possible():
+    found = decide([leverage()], [averaging(), score("rcgrad", SAME)], RAE, decision=gains(0.01))
+    assert found.call is Call.SAFE
+    assert found.evidence[0].finding is Finding.WOULD_NOT
+    most = re.search(r"at most (\d\.\d) % of what averaging's own achieved on held-out rows", found.sentence)
+    assert 1.0 < float(most[1]) < 10.0
+
+
+def test_scores_outrank_predictions():
+    better = decide([leverage()], [averaging(), score("rcgrad", LOWER)], RAE, decision=gains(0.0))
+    assert (better.call, better.evidence[0].finding) == (Call.HELP, Finding.BETTER)
+    assert "no gain was predicted for rcgrad" in better.caution
+    worse = decide([leverage()], [averaging(), score("rcgrad", HIGHER)], RAE, decision=gains(0.5, spread=9.0))
+    assert (worse.call, worse.evidence[0].finding) == (Call.SAFE, Finding.WORSE)
+
+
+def test_a_predicted_gain_and_a_worse_score_contradict_each_other():
+    found = decide([leverage()], [averaging(), score("rcgrad", HIGHER)], RAE, decision=gains(0.5))
+    assert found.call is Call.INSUFFICIENT
+    assert "a gain was predicted, and yet the score was worse" in found.sentence
+
+
+def test_without_leverage_no_prediction_counts():
+    found = decide([leverage(largest=0.0)], [averaging(), score("rcgrad", SAME)], RAE, decision=gains(0.5))
+    assert (found.call, found.evidence[0].finding) == (Call.SAFE, Finding.NO_LEVERAGE)
+    both = decide([leverage(largest=0.0)], [averaging(), score("rcgrad", LOWER)], RAE, decision=gains(0.5))
+    assert both.call is Call.INSUFFICIENT
+
+
+def test_an_open_prediction_says_why_and_how_many_steps_would_settle_it():
+    found = decide([leverage()], [averaging(), score("rcgrad", SAME)], RAE, decision=gains(0.1, spread=3.0))
+    assert found.call is Call.INSUFFICIENT
+    assert "told neither from zero nor from 10 % of averaging's effect" in found.sentence
+    advice = next(line for line in found.settle if "predicted gain" in line)
+    wanted = int(re.search(r"about (\d+) minibatch steps with averaging \(now 120;", advice)[1])
+    assert wanted > 1000
+    assert any(line.startswith("For rcgrad, 200 seeds") for line in found.settle)
+
+
+def test_fresh_rows_alone_are_advised_to_measure_heldout_ones():
+    open_on_fresh = gains(0.1, spread=3.0, rows="fresh").heldout
+    found = decide([leverage()], [], None, decision=Decision(None, open_on_fresh))
+    assert any("probe.heldout()" in line for line in found.settle)
+
+
+def test_runs_that_differ_ask_for_more_seeds_not_steps():
+    series = [np.array([0.9, 1.1] * 30), np.array([8.9, 9.1] * 30)]
+    found = decide([leverage()], [], None, decision=Decision(streams.outcome(series), None))
+    assert any("over more seeds" in line for line in found.settle)
+    assert not any("minibatch steps with" in line for line in found.settle)
+
+
+def test_one_run_and_a_combiner_that_was_not_trained_are_said():
+    leverages = [leverage(), leverage("pcgrad")]
+    decision = gains(0.5, runs=1)
+    found = decide(leverages, [averaging(), score("pcgrad", SAME)], RAE, decision=decision)
+    assert found.call is Call.INSUFFICIENT
+    assert "rcgrad, not trained here, would have gained on held-out rows" in found.caution
+    alone = decide([leverage()], [], None, decision=decision, assuming="it rests on something")
+    assert "predicted gains rest on one run" in alone.caution
+    assert alone.caution.endswith("it rests on something")
+
+
+def test_where_only_a_larger_focal_weight_helps_the_verdict_says_so_and_calls_no_surgery():
+    rng = np.random.default_rng(0)
+    traces = [
+        streams.trace_of(streams.run(rng, streams.means(np.eye(3).tolist()), noise=0.6)) for _ in range(2)
+    ]
+    decision = decision_of(traces, focal="focal", options={})
+    found = decide([leverage("pcgrad"), leverage("rcgrad")], [], None, decision=decision)
+    assert found.call is Call.SAFE
+    assert "averaging with a focal share of" in found.caution
+    assert "no surgery, would have gained" in found.caution
+    assert [entry.task for entry in found.auxiliaries[:1]] == ["focal"]

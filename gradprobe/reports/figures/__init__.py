@@ -1,10 +1,13 @@
 """The figures of a report: one a file, and its line here."""
 
 from gradprobe.reports.figures import (
+    affinities,
     conflict,
     corrected,
     cosines,
     differences,
+    focal_weight,
+    gains,
     layers,
     leverage,
     norm_ratios,
@@ -26,6 +29,9 @@ PLATES: tuple[Plate, ...] = (
     Plate("conflict", conflict.draw, conflict.describe),
     Plate("scores", scores.draw, scores.describe),
     Plate("differences", differences.draw, differences.describe),
+    Plate("gains", gains.draw, gains.describe),
+    Plate("focal_weight", focal_weight.draw, focal_weight.describe),
+    Plate("affinities", affinities.draw, affinities.describe),
     Plate("leverage", leverage.draw, leverage.describe),
 )
 
