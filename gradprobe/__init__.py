@@ -10,17 +10,26 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gradprobe.probes import GradientProbe, RepresentationProbe
+    from gradprobe.probes import GradientProbe, NodeGradientProbe, RepresentationProbe
     from gradprobe.reports import report
     from gradprobe.trace import Trace
     from gradprobe.training import CombinedUpdate
 
 __version__ = "0.1.0"
-__all__ = ["CombinedUpdate", "GradientProbe", "RepresentationProbe", "Trace", "__version__", "report"]
+__all__ = [
+    "CombinedUpdate",
+    "GradientProbe",
+    "NodeGradientProbe",
+    "RepresentationProbe",
+    "Trace",
+    "__version__",
+    "report",
+]
 
 _HOMES = {
     "CombinedUpdate": "gradprobe.training",
     "GradientProbe": "gradprobe.probes",
+    "NodeGradientProbe": "gradprobe.probes",
     "RepresentationProbe": "gradprobe.probes",
     "Trace": "gradprobe.trace",
     "report": "gradprobe.reports",

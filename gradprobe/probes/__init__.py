@@ -4,12 +4,16 @@ from gradprobe.probes.depth import DepthProbe
 from gradprobe.probes.depth_profile import DepthProfile, SignalProfile
 from gradprobe.probes.gradient import GradientProbe
 from gradprobe.probes.inert import evaluating, inert
+from gradprobe.probes.node_gradients import NodeGradients
+from gradprobe.probes.nodes import NodeGradientProbe
 from gradprobe.probes.representation import RepresentationProbe
 
 __all__ = [
     "DepthProbe",
     "DepthProfile",
     "GradientProbe",
+    "NodeGradientProbe",
+    "NodeGradients",
     "RepresentationProbe",
     "SignalProfile",
     "evaluating",
