@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from gradprobe.errors import InputError, missing_extra
+from gradprobe.integrations.losses import Positions
 from gradprobe.probes.split import SplitLosses
 
 try:
@@ -25,7 +26,8 @@ class CriterionLosses:
     A row's loss is what chemprop adds up: the criterion's unreduced loss times the row's weight and
     the task's. Missing targets are left out, limits (`lt_mask`, `gt_mask`) count as the criterion has
     them. So the mean over all rows of all tasks is chemprop's training loss; for an RMSE criterion,
-    its square. In a training step the criterion's own arguments are used, without a second forward
+    its square. Molecules are known by their position in the batch, so minibatches and held-out splits are
+    measured in folds. In a training step the criterion's own arguments are used, without a second forward
     pass. Held-out losses are those of chemprop's `val_loss`, on the scaled targets.
 
     Args:
@@ -72,6 +74,15 @@ class CriterionLosses:
         return self._of_arguments(
             model.criterion, predictions, targets.nan_to_num(nan=0.0), known, weights, lt_mask, gt_mask
         )
+
+    @property
+    def positions(self) -> Callable[[Any], Positions]:
+        """Where in a batch the molecules with a target of each task are."""
+        return self._labelled
+
+    def _labelled(self, batch: Any) -> dict[str, list[int]]:
+        known = batch[3].isfinite()
+        return {task: known[:, k].nonzero()[:, 0].tolist() for k, task in enumerate(self._tasks)}
 
     def _model(self, module: nn.Module) -> Any:
         if not isinstance(module, MPNN):

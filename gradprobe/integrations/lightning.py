@@ -17,7 +17,8 @@ from gradprobe.integrations.loggers import scalars
 from gradprobe.integrations.losses import MethodLosses, TaskLosses, of_minibatch
 from gradprobe.integrations.validation import ValidationBatches
 from gradprobe.probes import GradientProbe, inert
-from gradprobe.probes.split import LossFunction, SplitLosses
+from gradprobe.probes.folds import Rows
+from gradprobe.probes.split import LossFunction, SplitLosses, SplitRows
 from gradprobe.trace import GramianRecord, Trace
 
 try:
@@ -49,6 +50,10 @@ class GradientProbeCallback(Callback):
         losses: the module's method `(batch) -> {task: per-row losses [b]}` that its training step
             calls, or another source of task losses (`gradprobe.integrations.chemprop`). The method
             must not call `self.log`, since the held-out measurement calls it after validation.
+        rows: `rows(batch)` -> task -> the molecule behind each row, or `"positions"`, where row i of every
+            task is one molecule: measures in two folds of the molecules, as `rows` of
+            `GradientProbe.measure` and `measure_loader` do. By default what the source of losses knows:
+            chemprop's knows its molecules, a method does not.
         heldout_every: validation loops from one held-out measurement to the next; 0 for none.
         out: a new folder for the trace; by default one in the logger's folder, or, without a logger,
             in the trainer's `default_root_dir`.
@@ -59,11 +64,12 @@ class GradientProbeCallback(Callback):
         InputError: an argument that cannot be used, with the remedy; most show when training starts.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the probe's options, and what is asked of the module
         self,
         *,
         focal: str,
         losses: str | TaskLosses = "task_losses",
+        rows: SplitRows | None = None,
         heldout_every: int = 1,
         shared: Literal["auto"] | nn.Module | Sequence[nn.Parameter] = "auto",
         layers: LayerNaming = "module",
@@ -77,6 +83,7 @@ class GradientProbeCallback(Callback):
             raise InputError(f"heldout_every: expected a count from 0 on, got {heldout_every}")
         self._focal = focal
         self._losses = MethodLosses(losses) if isinstance(losses, str) else losses
+        self._rows = rows
         self._heldout_every = heldout_every
         self._out = out
         self._start = functools.partial(
@@ -91,6 +98,7 @@ class GradientProbeCallback(Callback):
         )
         self._probe: GradientProbe | None = None
         self._listening = False
+        self._names: Rows | Literal["positions"] | None = None
         self._last_step = -1
         self._validations = 0
 
@@ -120,6 +128,7 @@ class GradientProbeCallback(Callback):
         if self._probe is not None and trainer.global_step != self._last_step:
             self._losses.listen(pl_module)
             self._listening = True
+            self._names = self._rows_of(batch) if self._probe.due else None
 
     def on_before_backward(self, trainer: Trainer, pl_module: LightningModule, loss: Tensor) -> None:
         """Measure the step between its forward and its backward pass."""
@@ -137,7 +146,7 @@ class GradientProbeCallback(Callback):
         labelled = [task for task, entry in losses.items() if entry.numel()]
         if len(losses) < 2 or len(labelled) >= 2:
             step, epoch = trainer.global_step, trainer.current_epoch
-            self._show(trainer, self._probe.measure(losses, step=step, epoch=epoch))
+            self._show(trainer, self._probe.measure(losses, step=step, epoch=epoch, rows=self._names))
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -160,6 +169,7 @@ class GradientProbeCallback(Callback):
                 split="heldout",
                 step=trainer.global_step - 1,
                 epoch=trainer.current_epoch,
+                rows=self._heldout_rows(),
             )
         self._show(trainer, record)
 
@@ -176,6 +186,22 @@ class GradientProbeCallback(Callback):
     def _stop_listening(self) -> SplitLosses | None:
         was_listening, self._listening = self._listening, False
         return self._losses.stop() if was_listening else None
+
+    def _rows_of(self, batch: Any) -> Rows | Literal["positions"] | None:
+        rows = self._rows or self._losses.positions
+        return rows(batch) if callable(rows) else rows
+
+    def _heldout_rows(self) -> SplitRows | None:
+        positions = self._losses.positions
+        if self._rows is not None or positions is None:
+            return self._rows
+        numbers = itertools.count()
+
+        def rows(batch: Any) -> Rows:
+            number = next(numbers)
+            return {task: [(number, place) for place in own] for task, own in positions(batch).items()}
+
+        return rows
 
     def _heldout_losses(self, trainer: Trainer) -> LossFunction:
         def loss_fn(module: nn.Module, batch: Any) -> SplitLosses:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -11,6 +11,9 @@ from torch import Tensor, nn
 
 from gradprobe.errors import InputError
 from gradprobe.probes.split import SplitLosses
+
+# Task -> where in the batch the molecule behind each of its rows is.
+Positions = Mapping[str, Sequence[int]]
 
 
 class TaskLosses(Protocol):
@@ -28,6 +31,10 @@ class TaskLosses(Protocol):
 
     def of_batch(self, module: nn.Module, batch: Any) -> SplitLosses:
         """The losses of a batch, from a forward pass of their own."""
+
+    @property
+    def positions(self) -> Callable[[Any], Positions] | None:
+        """What tells the molecule behind each row, by its position in the batch; None where unknown."""
 
 
 class MethodLosses:
@@ -69,6 +76,11 @@ class MethodLosses:
                 vars(self._module)[self._name] = self._own
         heard, self._module, self._own, self._heard = self._heard, None, None, None
         return heard
+
+    @property
+    def positions(self) -> None:
+        """Not known: the method alone says which rows have labels."""
+        return None
 
     def of_batch(self, module: nn.Module, batch: Any) -> SplitLosses:
         """What the method returns for a batch."""

@@ -12,6 +12,7 @@ from chemprop import data, models, nn
 from gradprobe.integrations.chemprop import CriterionLosses
 from gradprobe.integrations.lightning import GradientProbeCallback
 from gradprobe.integrations.loggers import scalars
+from gradprobe.probes import GradientProbe
 from gradprobe.trace import Trace
 
 pytestmark = THIRD_PARTY_WARNINGS
@@ -207,3 +208,37 @@ def test_the_logged_names_tell_split_and_auxiliary(tmp_path):
         "gradprobe/heldout/overlap",
         "gradprobe/heldout/conflict_energy",
     }
+
+
+def test_molecules_are_known_by_their_place_in_the_batch(tmp_path):
+    callback = GradientProbeCallback(focal="size", losses=CriterionLosses(TASKS))
+    fit(tmp_path, model(batch_norm=False), dataset(), callback, max_epochs=1)
+    minibatch, heldout = callback.trace.gramians[0], callback.trace.gramians[-1]
+    labels = np.isfinite(targets())
+    for record in (minibatch, heldout):
+        assert record.gramian.folded
+        rows = dict.fromkeys(record.gramian.tasks, 0)
+        for group, count in zip(record.gramian.groups, record.gramian.rows, strict=True):
+            rows[group.task] += count
+    assert rows == dict(zip(TASKS, labels.sum(axis=0).tolist(), strict=True))
+    (batch, *_) = loader(dataset())
+    places = CriterionLosses(TASKS).positions(batch)
+    assert places == {task: np.flatnonzero(labels[:6, k]).tolist() for k, task in enumerate(TASKS)}
+
+
+def test_a_molecule_with_several_labels_is_in_one_fold_for_all(tmp_path, monkeypatch):
+    """Its losses are those of the same row, so the rows of two folds have no molecule in common."""
+    named = []
+    measure = GradientProbe.measure
+
+    def listen(probe, losses, *, rows, **options):
+        named.append(({task: len(loss) for task, loss in losses.items()}, rows))
+        return measure(probe, losses, rows=rows, **options)
+
+    monkeypatch.setattr(GradientProbe, "measure", listen)
+    callback = GradientProbeCallback(focal="size", losses=CriterionLosses(TASKS))
+    fit(tmp_path, model(), dataset(), callback, max_epochs=1)
+    assert named
+    for sizes, rows in named:
+        assert sizes == {task: len(own) for task, own in rows.items()}
+        assert set(rows[TASKS[0]]) & set(rows[TASKS[1]])

@@ -329,3 +329,39 @@ def test_before_training_there_is_no_trace():
         _ = GradientProbeCallback(focal="a").trace
     with pytest.raises(InputError, match="heldout_every: expected a count from 0 on, got -1"):
         GradientProbeCallback(focal="a", heldout_every=-1)
+
+
+def _molecules(batch):
+    """Ids that do not depend on the batch: the first feature names the molecule."""
+    x, y = batch
+    return {task: x[~y[:, k].isnan(), 0].tolist() for k, task in enumerate(TASKS)}
+
+
+def test_named_molecules_split_minibatches_and_the_held_out_split_into_folds(tmp_path):
+    plain = state_of(*fit(tmp_path))
+    callback = GradientProbeCallback(focal="a", rows=_molecules, every=2)
+    _, module = trained = fit(tmp_path, callback)
+    assert_same(plain, state_of(*trained))
+    assert {record.split for record in callback.trace.gramians} == {"minibatch", "heldout"}
+    assert all(record.gramian.folded for record in callback.trace.gramians)
+    last = callback.trace.gramians[-1].gramian
+    probe = gradprobe.GradientProbe(module, focal="a")
+    expected = probe.measure_loader(
+        torch.utils.data.DataLoader(data(rows=8, seed=1), batch_size=8),
+        lambda model, batch: model.task_losses(batch),
+        split="heldout",
+        rows=_molecules,
+    ).gramian
+    at = [last.groups.index(group) for group in expected.groups]
+    np.testing.assert_allclose(last.values[:, at][:, :, at], expected.values, rtol=1e-4, atol=1e-7)
+
+
+def test_positions_are_molecules_where_every_task_has_a_loss_on_every_row(tmp_path):
+    for missing, folded in ((0.0, True), (0.3, False)):
+        callback = GradientProbeCallback(focal="a", rows="positions")
+        torch.manual_seed(0)
+        trainer = make_trainer(tmp_path, callback, max_epochs=1)
+        trainer.fit(Module(), loader(missing=missing), loader(rows=10, seed=1, missing=missing))
+        records = callback.trace.gramians
+        assert all(record.gramian.folded for record in records) == folded
+        assert any("no folds" in record.note for record in records) != folded
