@@ -131,7 +131,7 @@ def _outlook(name: str, gain: Gain, outcome: Outcome, *, told: bool) -> Outlook:
             because = _why_open(both, average, told)
     control = f"over averaging at its focal share of {number(gain.focal_share, digits=2)}"
     text = (
-        f"predicted gain {relative(over_average, average)} over averaging, "
+        f"a predicted gain of {relative(over_average, average)} over averaging, "
         f"{relative(over_control, average)} {control}, on {outcome.name}"
     )
     return Outlook(

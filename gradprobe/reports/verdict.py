@@ -16,7 +16,7 @@ from gradprobe.reports.cautions import gain_cautions, score_cautions
 from gradprobe.reports.decision import Decision
 from gradprobe.reports.evidence import Evidence, Finding, describe_difference, measured_steps, weigh
 from gradprobe.reports.leverage import THRESHOLD, Leverage
-from gradprobe.reports.prospect import judged_on, outlooks
+from gradprobe.reports.prospect import judged_on, outlooks, relative
 from gradprobe.reports.ranking import Ranked, ranked
 from gradprobe.reports.scores import CombinerScore, Metric
 from gradprobe.reports.settling import what_would_settle
@@ -104,7 +104,7 @@ def _sentence(call: Call, evidence: Sequence[Evidence], metric: Metric | None) -
         better = [
             f"with {e.combiner}, {describe_difference(e.difference, metric)}" for e in found[Finding.BETTER]
         ]
-        return "; ".join(better + [_would_gain(e, metric) for e in found[Finding.WOULD_GAIN]])
+        return "; ".join(better + _would_gain(found[Finding.WOULD_GAIN], metric))
     parts = [_open(found[Finding.OPEN])] if call is Call.INSUFFICIENT else []
     if found[Finding.NO_LEVERAGE]:
         parts.append(_no_leverage(found[Finding.NO_LEVERAGE]))
@@ -118,14 +118,23 @@ def _sentence(call: Call, evidence: Sequence[Evidence], metric: Metric | None) -
     return "; ".join(parts)
 
 
-def _would_gain(entry: Evidence, metric: Metric | None) -> str:
-    assert entry.outlook is not None
-    outcome = entry.outlook.outcome
+def _would_gain(entries: Sequence[Evidence], metric: Metric | None) -> list[str]:
+    """The combiner that would have gained most beyond its control in full, the others in a word each."""
+    known = [(entry, entry.outlook) for entry in entries if entry.outlook is not None]
+    known.sort(key=lambda pair: float(pair[1].over_control), reverse=True)
+    if not known:
+        return []
+    (best, outlook), *others = known
+    outcome = outlook.outcome
     measured = f"{count(outcome.steps, 'step')} of {count(outcome.runs, 'run')} with averaging"
-    trained = describe_difference(entry.difference, metric)
-    return f"{entry.combiner}: {entry.outlook.text} ({measured})" + (
-        f"; trained, {trained}" if trained else ""
-    )
+    trained = describe_difference(best.difference, metric)
+    said = [
+        f"with {best.combiner}, {outlook.text} ({measured})" + (f"; trained, {trained}" if trained else "")
+    ]
+    if others:
+        gains = [f"{e.combiner} {relative(found.over_control, found.average)}" for e, found in others]
+        said.append(f"over averaging at their focal shares, also {join(gains)}")
+    return said
 
 
 def _would_not_gain(entries: Sequence[Evidence]) -> str:

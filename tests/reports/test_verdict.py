@@ -143,7 +143,7 @@ def test_a_predicted_gain_beyond_the_control_is_help_and_says_what_it_rests_on()
     found = decide([leverage()], [averaging(), score("rcgrad", SAME)], RAE, decision=gains(0.5))
     assert (found.call, found.helps) == (Call.HELP, ("rcgrad",))
     assert found.evidence[0].finding is Finding.WOULD_GAIN
-    assert "predicted gain +50 %" in found.sentence
+    assert "with rcgrad, a predicted gain of +50 %" in found.sentence
     assert "on held-out rows (120 steps of 2 runs with averaging)" in found.sentence
     assert "trained, RAE" in found.sentence
     assert "control" not in found.caution  # that of the prediction is in its numbers
