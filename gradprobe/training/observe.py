@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from gradprobe.data import Fold
 from gradprobe.encoders.features import IntArray
 from gradprobe.probes import GradientProbe, RepresentationProbe
+from gradprobe.probes.folds import FOLDS, StandingFolds
 from gradprobe.trace import Trace
 from gradprobe.training.batches import Batch, chunks, rotating_sample, separate_rows
 from gradprobe.training.data import TrainingData
@@ -57,6 +59,7 @@ class ProbeObserver:
         self._data = data
         self._losses = TaskLosses(data)
         self._heldout_every = heldout_every
+        self._folds = StandingFolds(seed)
         self._rows = rows
         self._model = model
         self._judges = _judges(data, heldout_rows, seed)
@@ -111,11 +114,11 @@ class ProbeObserver:
         }
         if len(rows) < 2:
             return
-        labels = _Chunks(rows)
+        labels = _Chunks(_by_fold(rows, self._folds))
         self._gradients.measure_loader(
             labels, self._losses, split=split, step=step, epoch=epoch, rows=_molecules_of
         )
-        molecules = _Chunks({"": _evenly_spaced(np.unique(np.concatenate(list(rows.values()))), RANK_ROWS)})
+        molecules = _Chunks([{"": _evenly_spaced(np.unique(np.concatenate(list(rows.values()))), RANK_ROWS)}])
         self._ranks.measure_loader(molecules, self._represent, split=split, step=step, epoch=epoch)
 
     def _judge(self, molecules: IntArray) -> Tensor:
@@ -131,18 +134,24 @@ class ProbeObserver:
 
 @dataclass(frozen=True, eq=False)
 class _Chunks:
-    """A fold in chunks, as often as asked."""
+    """The rows of tasks in chunks, part by part, as often as asked."""
 
-    rows: Mapping[str, IntArray]
+    parts: Sequence[Mapping[str, IntArray]]
 
     def __iter__(self) -> Iterator[Batch]:
-        return chunks(self.rows, CHUNK)
+        return itertools.chain.from_iterable(chunks(rows, CHUNK) for rows in self.parts)
 
 
 def _judges(data: TrainingData, size: int, seed: int) -> Iterator[IntArray]:
     """Held-out molecules of the focal task, measurement by measurement; nothing for a size of 0."""
     molecules = data.rows["validation"][data.focal]
     return rotating_sample(molecules, size, seed=seed, name=f"held out: {data.focal}") if size else iter(())
+
+
+def _by_fold(rows: Mapping[str, IntArray], folds: StandingFolds) -> list[dict[str, IntArray]]:
+    """The rows apart by the fold that a probe will put them in: a chunk of one group costs one pass."""
+    in_fold = {task: [folds.of(int(molecule)) for molecule in own] for task, own in rows.items()}
+    return [{task: own[np.array(in_fold[task]) == fold] for task, own in rows.items()} for fold in FOLDS]
 
 
 def _molecules_of(batch: Batch) -> dict[str, IntArray]:
