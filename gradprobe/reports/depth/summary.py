@@ -1,0 +1,124 @@
+"""The numbers that a depth report shows, decided once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from gradprobe.reports.averages import Estimate, over_seeds
+from gradprobe.reports.depth.claim import (
+    MEASURES,
+    MOMENTS,
+    PLACES,
+    Comparison,
+    Interval,
+    compare,
+    depth_alone,
+)
+from gradprobe.reports.depth.records import DepthGraph, DepthKey, DepthOptions, DepthRun, Finding
+from gradprobe.reports.paired import Paired, paired_difference
+
+DEEP = 16
+"""Layers from which on a network counts as deep where depths are pooled."""
+
+
+@dataclass(frozen=True, eq=False)
+class DepthCell:
+    """The runs of one architecture and depth, over their seeds, and what was found when training ended."""
+
+    variant: str
+    layers: int
+    runs: tuple[DepthRun, ...]
+    test: Estimate
+    train: Estimate
+    diverged: int
+    gradient: Counter[Finding]
+    representation: Counter[Finding]
+
+
+@dataclass(frozen=True, eq=False)
+class DepthSummary:
+    """A depth study: its cells in the order of architectures and depths, and the tests of the claims.
+
+    `gains` holds, for each depth that has both, the paired difference in test accuracy of the normalised
+    architecture over the same one without. `comparisons` test which similarity predicts accuracy, the
+    first the source's own quantity; `depth` is how well the number of layers alone does.
+    """
+
+    graph: DepthGraph
+    options: DepthOptions
+    cells: tuple[DepthCell, ...]
+    gains: Mapping[int, Paired]
+    comparisons: tuple[Comparison, ...]
+    depth: Interval
+    failures: Mapping[str, str]
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """The architectures."""
+        return tuple(dict.fromkeys(cell.variant for cell in self.cells))
+
+    @property
+    def depths(self) -> tuple[int, ...]:
+        """The depths, ascending."""
+        return tuple(sorted({cell.layers for cell in self.cells}))
+
+    def cell(self, variant: str, layers: int) -> DepthCell | None:
+        """The cell of an architecture and depth, where a run of it has finished."""
+        return next((c for c in self.cells if (c.variant, c.layers) == (variant, layers)), None)
+
+
+def summarise_depth(
+    graph: DepthGraph,
+    options: DepthOptions,
+    runs: Sequence[DepthRun],
+    failures: Mapping[DepthKey, str] | None = None,
+) -> DepthSummary:
+    """The summary of finished runs, and of why others failed."""
+    groups: dict[tuple[bool, float, int], list[DepthRun]] = {}
+    for run in runs:
+        groups.setdefault((run.key.residual, run.key.norm or 0.0, run.key.layers), []).append(run)
+    cells = tuple(_cell(groups[group]) for group in sorted(groups))
+    comparisons = tuple(
+        compare(runs, measure=measure, place=place, moment=moment)
+        for measure in MEASURES
+        for place in PLACES
+        for moment in MOMENTS
+    )
+    return DepthSummary(
+        graph=graph,
+        options=options,
+        cells=cells,
+        gains=_gains(cells),
+        comparisons=comparisons,
+        depth=depth_alone(runs),
+        failures={key.id: reason for key, reason in (failures or {}).items()},
+    )
+
+
+def _cell(runs: list[DepthRun]) -> DepthCell:
+    first = runs[0].key
+    return DepthCell(
+        variant=first.variant,
+        layers=first.layers,
+        runs=tuple(runs),
+        test=over_seeds([run.test for run in runs]),
+        train=over_seeds([run.train for run in runs]),
+        diverged=sum(run.diverged is not None for run in runs),
+        gradient=Counter(run.gradient.findings[-1] for run in runs),
+        representation=Counter(run.representation.findings[-1] for run in runs),
+    )
+
+
+def _gains(cells: Sequence[DepthCell]) -> dict[int, Paired]:
+    gains = {}
+    for own in cells:
+        key = own.runs[0].key
+        free = [c for c in cells if c.layers == own.layers and c.runs[0].key.residual == key.residual]
+        other = next((c for c in free if c.runs[0].key.norm is None), None)
+        if key.norm is not None and other is not None:
+            gains[own.layers] = paired_difference(
+                {run.key.seed: run.test for run in own.runs}, {run.key.seed: run.test for run in other.runs}
+            )
+    return gains

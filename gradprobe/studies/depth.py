@@ -1,0 +1,261 @@
+"""The study of gradprobe depth: one graph, networks of many depths, with and without normalisation."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from torch import Tensor, nn
+
+from gradprobe.data.graphs import NodeDataset, NodeSplit, load_graph
+from gradprobe.errors import InputError
+from gradprobe.geometry import FloatArray, components
+from gradprobe.graphs import LipschitzNormalization, NodeModel, build_node_model, graph_tensors
+from gradprobe.probes import DepthProbe, DepthProfile, SignalProfile
+from gradprobe.reports.depth.records import (
+    DepthGraph,
+    DepthKey,
+    DepthOptions,
+    DepthRun,
+    Grid,
+    SignalCourse,
+)
+from gradprobe.reports.depth.summary import DepthSummary, summarise_depth
+from gradprobe.studies.grid import GridWatch, run_grid
+
+Count = Annotated[int, Field(ge=1)]
+Depth = Annotated[int, Field(ge=2)]
+
+
+class DepthConfig(BaseModel):
+    """The options of `gradprobe depth`.
+
+    Each option adds runs beside those that are there without it: at every depth, a plain network; with
+    `residual`, one with skip connections as well; with `normalize`, the last of these again, its
+    weight matrices at that Frobenius norm after every step.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dataset: str = "karate"
+    model: Literal["gcn", "gat"] = "gcn"
+    layers: tuple[Depth, ...] = (2, 8, 32)
+    residual: bool = False
+    normalize: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    seeds: Count = 3
+    epochs: Count = 200
+    width: Count = 32
+    learning_rate: Annotated[float, Field(gt=0)] = 0.001
+    weight_decay: Annotated[float, Field(ge=0)] = 5e-4
+    probe_every: Count = 20
+
+    def keys(self) -> list[DepthKey]:
+        """The runs, shallow ones first."""
+        variants: list[tuple[bool, float | None]] = [(False, None)]
+        if self.residual:
+            variants.append((True, None))
+        if self.normalize is not None:
+            variants.append((self.residual, self.normalize))
+        return [
+            DepthKey(layers=layers, residual=residual, norm=norm, seed=seed)
+            for layers in sorted(set(self.layers))
+            for residual, norm in variants
+            for seed in range(self.seeds)
+        ]
+
+
+def depth_config(**values: object) -> DepthConfig:
+    """A checked configuration.
+
+    Raises:
+        InputError: an option that is unknown or out of range, in one sentence.
+    """
+    try:
+        return DepthConfig.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = first["loc"][0] if first["loc"] else "options"
+        message = first["msg"][:1].lower() + first["msg"][1:]
+        raise InputError(f"{name}: {message}, got {first['input']!r}") from error
+
+
+def run_depth(
+    config: DepthConfig, out: Path, *, root: Path | None = None, jobs: int = 0, watch: GridWatch | None = None
+) -> DepthSummary:
+    """Run what has not finished yet, and summarise all of it.
+
+    The same folder goes on with other depths, seeds and architectures; data and the other options are
+    what identifies it.
+
+    Raises:
+        InputError: unknown or unreadable data, or a folder that holds another study.
+    """
+    dataset = load_graph(config.dataset, root=root)
+    options = DepthOptions(**{name: getattr(config, name) for name in DepthOptions.model_fields})
+    outcome = run_grid(
+        out,
+        identity={"study": "depth", "data": _digest(dataset), "graph": dataset.name, **options.model_dump()},
+        keys=config.keys(),
+        work=DepthWork(dataset, options),
+        result=DepthRun,
+        jobs=jobs,
+        watch=watch,
+    )
+    return summarise_depth(_graph(dataset), options, list(outcome.results.values()), outcome.failures)
+
+
+@dataclass(frozen=True, eq=False)
+class DepthWork:
+    """Trains, measures and scores one run on the full graph; rows of features are scaled to sum to 1."""
+
+    dataset: NodeDataset
+    options: DepthOptions
+
+    def __call__(self, key: DepthKey) -> DepthRun:
+        """One run; the seed draws the weights and chooses among the published splits."""
+        data, options = self.dataset, self.options
+        model = build_node_model(
+            options.model,
+            inputs=data.features.shape[1],
+            classes=data.classes,
+            width=options.width,
+            layers=key.layers,
+            dropout=0.0,
+            residual=key.residual,
+            seed=key.seed,
+        )
+        optimizer = torch.optim.Adam(
+            model.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay
+        )
+        if key.norm is not None:
+            LipschitzNormalization(model, key.norm).attach(optimizer)
+        started = time.perf_counter()
+        log = _train(model, optimizer, data, data.splits[key.seed % len(data.splits)], options)
+        return log.run(key, seconds=time.perf_counter() - started)
+
+
+@dataclass
+class _Log:
+    """What a run has gathered so far."""
+
+    best: dict[str, float] = field(default_factory=lambda: {"validation": -1.0})
+    best_epoch: int = 0
+    train: float = 0.0
+    loss: float = math.nan
+    epochs: int = 0
+    diverged: int | None = None
+    measured: dict[int, DepthProfile] = field(default_factory=dict)
+
+    def score(self, epoch: int, correct: Mapping[str, float]) -> None:
+        """Keep the scores if they are the best on validation so far."""
+        self.epochs = epoch + 1
+        self.train = max(self.train, correct["train"])
+        if correct["validation"] > self.best["validation"]:
+            self.best, self.best_epoch = dict(correct), epoch
+
+    def run(self, key: DepthKey, *, seconds: float) -> DepthRun:
+        profiles = list(self.measured.values())
+        return DepthRun(
+            key=key,
+            seconds=seconds,
+            epochs=self.epochs,
+            best_epoch=self.best_epoch,
+            train=self.train,
+            validation=self.best["validation"],
+            test=self.best["test"],
+            loss=_number(self.loss),
+            diverged=self.diverged,
+            measured=tuple(self.measured),
+            representation=_course([profile.representation for profile in profiles]),
+            gradient=_course([profile.gradient for profile in profiles]),
+        )
+
+
+def _train(
+    model: NodeModel,
+    optimizer: torch.optim.Optimizer,
+    data: NodeDataset,
+    split: NodeSplit,
+    options: DepthOptions,
+) -> _Log:
+    x, edges, labels = graph_tensors(data)
+    x = x / x.abs().sum(dim=1, keepdim=True).clamp(min=1e-12)
+    nodes = {name: torch.as_tensor(getattr(split, name)) for name in ("train", "validation", "test")}
+    probe, log = DepthProbe(model, layers=()), _Log()
+    for epoch in range(options.epochs):
+        states = model.representations(x, edges)
+        loss = nn.functional.cross_entropy(states[-1][nodes["train"]], labels[nodes["train"]])
+        # Without dropout, the pass that trains is also the one that scores.
+        log.score(epoch, _accuracies(states[-1], labels, nodes))
+        log.loss = loss.item()
+        if epoch % options.probe_every == 0 or epoch == options.epochs - 1 or not math.isfinite(log.loss):
+            profile = probe.measure(
+                loss, states=_named(states), edges=edges, groups="components", split="train", step=epoch
+            )
+            assert profile is not None
+            log.measured[epoch] = profile
+        if not math.isfinite(log.loss):
+            log.diverged = epoch
+            break
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+    return log
+
+
+def _named(states: list[Tensor]) -> dict[str, Tensor]:
+    return {str(number): state for number, state in enumerate(states, start=1)}
+
+
+@torch.no_grad()
+def _accuracies(logits: Tensor, labels: Tensor, nodes: Mapping[str, Tensor]) -> dict[str, float]:
+    right = logits.argmax(dim=1) == labels
+    return {name: float(right[ids].double().mean()) for name, ids in nodes.items()}
+
+
+def _course(profiles: list[SignalProfile]) -> SignalCourse:
+    return SignalCourse(
+        norm=_grid([profile.norms for profile in profiles]),
+        relative=_grid([profile.relative() for profile in profiles]),
+        smooth=_grid([profile.relative("group_degree") for profile in profiles]),
+        zero_rows=tuple(float(share) for share in profiles[-1].zero_rows),
+        findings=tuple(profile.diagnosis.finding for profile in profiles),
+        reasons=tuple(profile.diagnosis.reason for profile in profiles),
+    )
+
+
+def _grid(rows: list[FloatArray]) -> Grid:
+    return tuple(tuple(_number(value) for value in row) for row in rows)
+
+
+def _number(value: float) -> float | None:
+    """Five digits, which no figure exceeds; None for what is not finite, as JSON has no such number."""
+    return float(f"{value:.5g}") if math.isfinite(value) else None
+
+
+def _graph(data: NodeDataset) -> DepthGraph:
+    return DepthGraph(
+        name=data.name,
+        nodes=data.nodes,
+        edges=data.edges,
+        classes=data.classes,
+        homophily=data.homophily,
+        components=len(np.unique(components(data.edge_index, data.nodes))),
+        notes=data.notes,
+    )
+
+
+def _digest(data: NodeDataset) -> str:
+    digest = hashlib.sha256()
+    splits = [part for split in data.splits for part in (split.train, split.validation, split.test)]
+    for array in (data.features, data.edge_index, data.labels, *splits):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()[:16]
