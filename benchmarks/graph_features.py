@@ -83,12 +83,19 @@ def main() -> None:
 
 
 def _row(name: str, work: Callable[[], object]) -> dict[str, object]:
-    passed, spent = time.perf_counter(), time.process_time()
-    peak = peak_memory(work)
+    seconds = cpu_seconds = 0.0
+
+    def timed() -> None:
+        nonlocal seconds, cpu_seconds
+        passed, spent = time.perf_counter(), time.process_time()
+        work()
+        seconds, cpu_seconds = time.perf_counter() - passed, time.process_time() - spent
+
+    peak = peak_memory(timed)
     row: dict[str, object] = {
         "quantity": name,
-        "seconds": round(time.perf_counter() - passed, 3),
-        "cpu_seconds": round(time.process_time() - spent, 3),
+        "seconds": round(seconds, 3),
+        "cpu_seconds": round(cpu_seconds, 3),
         "peak_gib": None if peak is None else round(peak / 2**30, 3),
     }
     print(*(f"{key} {value}" for key, value in row.items()), sep="   ", flush=True)
