@@ -16,7 +16,7 @@ from gradprobe.graphs.gragr.options import (
 from gradprobe.graphs.gragr.pathways import GatedConv
 from gradprobe.graphs.gragr.schedule import PlateauGate
 from gradprobe.graphs.gragr.selection import select_start
-from gradprobe.graphs.gragr.train import NodeEpoch, NodeTrainingResult, train_nodes
+from gradprobe.graphs.gragr.train import NodeEpoch, NodeObserver, NodeTrainingResult, train_nodes
 
 __all__ = [
     "ABLATION",
@@ -28,6 +28,7 @@ __all__ = [
     "GraGROptions",
     "NodeEpoch",
     "NodeLearner",
+    "NodeObserver",
     "NodeTrainingOptions",
     "NodeTrainingResult",
     "PlateauGate",

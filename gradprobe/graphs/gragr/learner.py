@@ -74,6 +74,7 @@ class NodeLearner:
         )
         self._gate = PlateauGate(options.plateau, options.warmup, options.patience, options.latch)
         self._plateau = False
+        self._reasoned = 0
 
     def step(self) -> StepRecord:
         """One update of the parameters.
@@ -138,7 +139,9 @@ class NodeLearner:
         weighted = (self.gamma * parts).sum() if self.options.meta else losses.mean()
         parameters = list(self.model.parameters())
         penalty = self._penalty(weighted, hidden)
-        by_group = self._group_gradients(parts, parameters, hidden) if self.options.meta else None
+        self._reasoned += 1
+        moves = self.options.meta and hidden and self._reasoned % self.options.meta_every == 0
+        by_group = self._group_gradients(parts, parameters, hidden) if moves else None
         with _remembering(hidden, self.memory, self._correct):
             torch.autograd.backward(weighted, retain_graph=penalty is not None)
         if penalty is not None:

@@ -22,7 +22,8 @@ class GraGROptions(BaseModel):
     group (7)-(8); `schedule` lets all this act on plateaus alone (14); `pathways` gives each layer that
     reads representations a second way for conflicts (12)-(13), opened where its energy per edge exceeds
     `energy_threshold`. With one task, weights make sense for groups of nodes only: quantiles of degree,
-    or the conflict flags of the step before.
+    or the conflict flags of the step before. They move at every `meta_every`-th step of reasoning: each
+    move costs a backward pass a group.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -47,7 +48,8 @@ class GraGROptions(BaseModel):
     groups: Literal["degree", "conflict"] = "degree"
     group_count: int = Field(3, ge=2)
     meta_objective: Literal["validation", "conflict"] = "validation"
-    meta_rate: float = Field(10.0, ge=0.0)
+    meta_rate: float = Field(50.0, ge=0.0)
+    meta_every: int = Field(5, ge=1)
     neumann_terms: int = Field(1, ge=1)
     plateau: float = 0.01
     warmup: int = Field(30, ge=0)

@@ -63,10 +63,10 @@ class NodeTrainingResult:
     test: ClassScores
 
 
-class NodeProgress(Protocol):
-    """Told about every epoch."""
+class NodeObserver(Protocol):
+    """Looks on after every epoch, without touching the run."""
 
-    def __call__(self, start: int, epoch: NodeEpoch) -> None:
+    def __call__(self, start: int, epoch: NodeEpoch, learner: NodeLearner) -> None:
         """After an epoch of the start of that number."""
         ...
 
@@ -78,7 +78,7 @@ def train_nodes(
     method: GraGROptions,
     training: NodeTrainingOptions,
     seed: int,
-    progress: NodeProgress | None = None,
+    observer: NodeObserver | None = None,
 ) -> NodeTrainingResult:
     """Train a node model on a graph and score its best epoch.
 
@@ -92,13 +92,13 @@ def train_nodes(
         method: the parts of GraGR; `METHODS["base"]` for none.
         training: what all methods have in common.
         seed: of the starts and of dropout, which draws from torch's random state; that is put back.
-        progress: called after every epoch.
+        observer: called after every epoch.
 
     Raises:
         TrainingError: the loss is NaN or infinite, in the chosen start or in all of them.
     """
     runs = [
-        _Run(build, data, method, training, _start_seed(seed, start), start, progress)
+        _Run(build, data, method, training, _start_seed(seed, start), start, observer)
         for start in range(training.candidates)
     ]
     trial = min(training.trial_epochs, training.epochs)
@@ -123,11 +123,11 @@ class _Run:
         training: NodeTrainingOptions,
         seed: int,
         start: int,
-        progress: NodeProgress | None,
+        observer: NodeObserver | None,
     ) -> None:
         self._data = data
         self._start = start
-        self._progress = progress
+        self._observer = observer
         self._learner = NodeLearner(build(seed), data, method, training)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -188,8 +188,8 @@ class _Run:
         )
         self.history.append(record)
         self._keep_best(record)
-        if self._progress is not None:
-            self._progress(self._start, record)
+        if self._observer is not None:
+            self._observer(self._start, record, self._learner)
 
     def _keep_best(self, record: NodeEpoch) -> None:
         score = (record.accuracy, -record.validation_loss)

@@ -18,14 +18,14 @@ def graph():
     return stochastic_block_model(homophily=0.8, seed=0)
 
 
-def run(graph, method="base", *, seed=0, progress=None, **training):
+def run(graph, method="base", *, seed=0, observer=None, **training):
     data = NodeData.of(graph, graph.splits[0], seed=seed)
 
     def build(start):
         return build_node_model("gcn", inputs=data.x.shape[1], classes=graph.classes, width=8, seed=start)
 
     options = NodeTrainingOptions(**{"epochs": 8, "trial_epochs": 3, **training})
-    return train_nodes(build, data, method=METHODS[method], training=options, seed=seed, progress=progress)
+    return train_nodes(build, data, method=METHODS[method], training=options, seed=seed, observer=observer)
 
 
 @pytest.mark.parametrize("method", ["base", "gragr", "gragr++"])
@@ -67,9 +67,9 @@ def test_the_best_epoch_is_restored_and_scored(graph):
     assert result.test.accuracy == pytest.approx(expected)
 
 
-def test_progress_hears_of_every_epoch_of_every_start(graph):
+def test_an_observer_hears_of_every_epoch_of_every_start(graph):
     heard = []
-    run(graph, candidates=2, progress=lambda start, epoch: heard.append((start, epoch.epoch)))
+    run(graph, candidates=2, observer=lambda start, epoch, _: heard.append((start, epoch.epoch)))
     chosen = run(graph, candidates=2).chosen
     assert heard[:6] == [(start, epoch) for start in (0, 1) for epoch in (1, 2, 3)]
     assert heard[6:] == [(chosen, epoch) for epoch in range(4, 9)]

@@ -1,0 +1,155 @@
+"""What a cell of a study of node methods leaves behind: one definition for writers and readers.
+
+Floats that may be undefined are None there: JSON knows no NaN.
+"""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Numbers = tuple[float | None, ...]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class NodeKey(_Record):
+    """One run: a model, a method by its name in `graphs.gragr.METHODS`, a seed."""
+
+    model: str
+    method: str
+    seed: int
+
+    @property
+    def id(self) -> str:
+        """The name of the cell's folder."""
+        return f"{self.model}-{self.method}-seed{self.seed}"
+
+
+class NodeScores(_Record):
+    """Accuracy, macro F1 and macro one-against-rest AUROC on n nodes, in [0, 1]."""
+
+    n: int
+    accuracy: float | None
+    f1: float | None
+    auroc: float | None
+
+
+class NodeEpochRow(_Record):
+    """One epoch, counted from 1: see `graphs.gragr.NodeEpoch`."""
+
+    epoch: int
+    loss: float
+    validation_loss: float
+    accuracy: float
+    energy: float | None
+    reasoning: bool
+    openness: float
+    gamma: tuple[float, ...]
+    seconds: float
+
+
+class NodeTrial(_Record):
+    """The trial of one random start: validation accuracy and loss after each of its epochs."""
+
+    accuracy: tuple[float, ...]
+    loss: tuple[float, ...]
+
+
+class NodeMoment(_Record):
+    """The k nodes of a snapshot after some epoch: the two main directions of the first hidden layer [k, 2].
+
+    `conflicting` [k] are the flags of eq. (1) from the gradients of the training loss without dropout.
+    """
+
+    epoch: int
+    embedding: tuple[tuple[float, float], ...]
+    conflicting: tuple[bool, ...]
+
+
+class NodeNeighbourhood(_Record):
+    """A node in conflict, its neighbours in the graph, their attention weights (they sum to 1) and flags."""
+
+    node: int
+    neighbours: tuple[int, ...]
+    weights: tuple[float, ...]
+    conflicting: tuple[bool, ...]
+
+
+class NodeSnapshot(_Record):
+    """A trained model seen through the gradients of its first hidden layer, on k of `total` nodes.
+
+    `before` is the last epoch before reasoning began, the first one where it began at once or never;
+    `after` is the best epoch, whose parameters are scored, and everything else is of it. `alignment` is
+    each node's cosine with its neighbours' mean, before and after the correction (by its own options, or
+    by the default ones for a method that corrects nothing). `zero_share` is the share of all nodes with
+    no gradient. `features` [k, 6] are (18)-(26) in the order of `geometry.graph.FEATURES`, None where
+    undefined. `clustering` is None where a node has fewer than two neighbours.
+    """
+
+    total: int
+    nodes: tuple[int, ...]
+    labels: tuple[int, ...]
+    predicted: tuple[int, ...]
+    probability: tuple[float, ...]
+    degree: tuple[int, ...]
+    clustering: Numbers
+    alignment_before: Numbers
+    alignment_after: Numbers
+    zero_share: float
+    before: NodeMoment
+    after: NodeMoment
+    features: tuple[Numbers, ...]
+    neighbourhood: NodeNeighbourhood | None
+
+
+class NodeRun(_Record):
+    """One finished run.
+
+    `parts` counts the nodes that train, select, tune weights (meta) and test. `trials` holds one entry a
+    random start, none where there was one start; `chosen` went on, and `history` is its whole course.
+    `seconds` is the median over epochs of what an update took, `memory` the bytes of tensors alive at
+    the peak of one update. `snapshot` is kept for the first seed only.
+    """
+
+    key: NodeKey
+    parts: dict[str, int]
+    parameters: int
+    test: NodeScores
+    validation: NodeScores
+    best_epoch: int
+    chosen: int
+    trials: tuple[NodeTrial, ...]
+    history: tuple[NodeEpochRow, ...]
+    seconds: float
+    memory: int
+    snapshot: NodeSnapshot | None = None
+
+
+class NodeGraphRecord(_Record):
+    """The graph of a study in numbers; `homophily` is None where no edge joins labelled nodes."""
+
+    name: str
+    nodes: int
+    edges: int
+    features: int
+    classes: int
+    homophily: float | None
+    splits: int
+    notes: tuple[str, ...] = ()
+
+
+class NodesStudy(_Record):
+    """A study of node methods, finished or not.
+
+    `options` are those that all runs share; `methods` maps each method to what distinguishes it from the
+    base; `failures` maps a cell's name to the reason.
+    """
+
+    graph: NodeGraphRecord
+    options: dict[str, object]
+    methods: dict[str, dict[str, object]]
+    cells: int
+    runs: tuple[NodeRun, ...]
+    failures: dict[str, str] = Field(default_factory=dict)
