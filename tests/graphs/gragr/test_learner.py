@@ -165,10 +165,10 @@ def test_the_weights_follow_the_labels_of_the_meta_nodes_and_keep_their_sum():
 @pytest.mark.parametrize(
     "changes",
     [
-        {"groups": "conflict", "cosine": 0.9},
+        {"groups": "conflict"},
         {"meta_objective": "conflict"},
         {"neumann_terms": 3},
-        {"groups": "conflict", "cosine": 0.9, "meta_objective": "conflict"},
+        {"groups": "conflict", "meta_objective": "conflict"},
     ],
 )
 def test_every_way_of_learning_weights_keeps_the_constraint(changes):
@@ -190,7 +190,7 @@ def test_a_closed_pathway_is_not_trained_and_opens_as_a_copy_of_the_layer():
     before = copy.deepcopy(gates[0].base.state_dict())
     assert trained.step().openness == pytest.approx(0.3)
     assert bool(gates[0].started)
-    moved = (gates[0].conflict.lin_l.weight - before["lin_l.weight"]).abs().max()
+    moved = (gates[0].conflict.lin_l.weight.detach() - before["lin_l.weight"]).abs().max()
     # One step of Adam away from the base layer as it was when the gate opened.
     assert 0.0 < float(moved) <= 0.0101
 
