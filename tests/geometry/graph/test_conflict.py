@@ -93,8 +93,8 @@ def test_flags_and_cosines_do_not_depend_on_the_scale(scale):
 
 
 def test_an_orthogonal_context_is_no_conflict_even_by_rounding():
-    # Normalising first turns this product of exactly zero into -2.8e-17.
-    assert not conflict_flags([[1.0, 3.0, 2.0]], [[3.0, 1.0, -3.0]]).any()
+    # Normalising first turns this product of exactly zero into -1.4e-17.
+    assert not conflict_flags([[-5.0, -1.0, -5.0]], [[4.0, 5.0, -5.0]]).any()
     rows = np.array([[0.1, 0.7, 0.3]])
     assert conflict_flags(rows, rows * -1e-200).all()
 
