@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from gradprobe.geometry.gramian import FloatArray
 from gradprobe.geometry.graph.rows import check_gradients, edge_products, unit_rows
-from gradprobe.geometry.graph.topology import IntArray, NodeGraph
+from gradprobe.geometry.graph.topology import IntArray, NodeGraph, symmetric
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,14 +43,14 @@ def gradient_attention(
     if cosine:
         tasks = unit_rows(tasks)
     products = sum((edge_products(task, task, graph) for task in tasks), np.zeros(graph.edges.shape[1]))
+    matrix = symmetric(graph.edges, temperature * products, graph.nodes)
     alone = np.flatnonzero(graph.degrees == 0)
-    source, target = graph.edges
-    receivers = np.concatenate([source, target, alone])
-    senders = np.concatenate([target, source, alone])
-    scores = temperature * np.concatenate([products, products, np.zeros(len(alone))])
-    order = np.lexsort((senders, receivers))
-    receivers, senders, scores = receivers[order], senders[order], scores[order]
-    # Every node receives something, so these segments are none of them empty.
-    starts = np.searchsorted(receivers, np.arange(graph.nodes))
+    places = matrix.indptr[alone]
+    senders = np.insert(matrix.indices.astype(np.int64), places, alone)
+    scores = np.insert(matrix.data, places, 0.0)
+    # Every node receives something, so none of these segments is empty.
+    number = np.maximum(graph.degrees, 1.0).astype(np.int64)
+    starts = np.cumsum(number) - number
+    receivers = np.repeat(np.arange(graph.nodes), number)
     shifted = np.exp(scores - np.maximum.reduceat(scores, starts)[receivers])
     return Attention(receivers, senders, shifted / np.add.reduceat(shifted, starts)[receivers])

@@ -42,6 +42,13 @@ def test_every_role_is_told_apart():
     assert role[12] == 0.5
 
 
+def test_a_regular_graph_has_neither_hub_nor_bridge():
+    ring = np.array([[v, (v + 1) % 12] for v in range(12)]).T
+    for seed in range(3):
+        rows = np.random.default_rng(seed).standard_normal((12, 2))
+        assert set(node_features(rows, node_graph(ring, 12)).feature("role").tolist()) <= {0.5, 1.0}
+
+
 def test_what_is_undefined_is_masked_and_filled():
     found = case()
     result = node_features(found.gradients, found.graph, confidences=CONFIDENCES)
