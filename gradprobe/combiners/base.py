@@ -17,6 +17,10 @@ class PresentTaskCombiner(ABC):
 
     name: ClassVar[str]
     needs_gramian: ClassVar[bool] = True
+    # Whether the weights depend on the losses of this step and those before it.
+    needs_losses: ClassVar[bool] = False
+    # Whether the Gramian to give is that of the trunk's last layer, not the sum over its layers.
+    last_layer_only: ClassVar[bool] = False
 
     def weights(
         self,

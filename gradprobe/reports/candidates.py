@@ -11,6 +11,7 @@ from gradprobe.errors import GradprobeError, MissingExtraError
 
 AVERAGE = "average"
 NO_OPTIONS = "it needs options, and none were set"
+NEEDS_LOSSES = "its weights depend on the history of the losses, which Gramians do not tell"
 
 
 def candidates(options: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, Combiner | None, str]]:
@@ -23,7 +24,9 @@ def candidates(options: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, 
         if name == AVERAGE:
             continue
         try:
-            yield name, combiners.get(name, **options.get(name, {})), ""
+            combiner = combiners.get(name, **options.get(name, {}))
+            replayable = not getattr(combiner, "needs_losses", False)
+            yield name, combiner if replayable else None, "" if replayable else NEEDS_LOSSES
         except GradprobeError as error:
             told = options.get(name) or isinstance(error, MissingExtraError)
             yield name, None, str(error) if told else NO_OPTIONS

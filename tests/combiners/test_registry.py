@@ -15,7 +15,7 @@ def test_each_name_gives_the_combiner_that_bears_it(name):
     combiner = get(name, **OPTIONS.get(name, {}))
     assert combiner.name == name
     assert combiner.needs_gramian == (name not in {"average", "weighted"})
-    assert combiner.weights(np.eye(3)).shape == (3,)
+    assert combiner.weights(np.eye(3), losses=np.ones(3)).shape == (3,)
 
 
 def test_an_unknown_name_lists_the_known_ones():
