@@ -31,6 +31,8 @@ NODE_METHODS: Mapping[str, str] = {"base": "#555555", "gragr": "#44AA99", "gragr
 CONFLICT, CALM = "#B2182B", "#4393C3"
 _MORE_ENCODERS = ("#CC79A7", "#8C6D1F", "#7F7F7F")
 _MORE_COMBINERS = ("#661100", "#8C6D1F", "#7F7F7F")
+# Lines that stand for nothing else in a report, such as single auxiliaries.
+LINES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 DIVERGING = "RdBu"  # red: conflict, blue: agreement
 HELPS, HARMS = "#2166AC", "#B2182B"  # the same two, for dots
 GRID, TEXT, FAINT = "#DDDDDD", "#222222", "#777777"

@@ -7,9 +7,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gradprobe.geometry import CorrectedCosines, FoldProducts, Gramian, Signal, corrected_cosines, signal
+from gradprobe.geometry import (
+    CorrectedCosines,
+    Estimate,
+    FoldProducts,
+    Gramian,
+    Signal,
+    corrected_cosines,
+    signal,
+)
 from gradprobe.geometry.intervals import NO_STEP
 from gradprobe.reports.averages import NAN
+from gradprobe.reports.batch_sizes import BatchSizes, batch_sizes_of
+from gradprobe.reports.corrected_detail import CorrectedDetail, detail_of
 from gradprobe.reports.measured import NO_FOCAL
 from gradprobe.trace import Trace
 
@@ -45,21 +55,25 @@ class CorrectedCosine:
     reason: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TaskSignal:
-    """The signal share of one task's minibatch gradient and its noise scale in rows; NaN: undefined."""
+    """The signal share of one task's minibatch gradient and its noise scale in rows, with intervals.
+
+    None for a task that no step of the window has.
+    """
 
     task: str
-    share: float
-    scale: float
+    share: Estimate | None
+    scale: Estimate | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Corrected:
     """Cosines of all auxiliaries and signals of all tasks, in the report's order, over one window.
 
     The window is the steps from 0 on of all `runs`, one run after the other; `steps` of the `measured`
-    ones count. Where nothing can be corrected, both are empty and `reason` says why.
+    ones count. `detail` are all pairs and layers, `sizes` what other batch sizes would show. Where nothing
+    can be corrected, there are none of these and `reason` says why.
     """
 
     cosines: tuple[CorrectedCosine, ...]
@@ -68,6 +82,8 @@ class Corrected:
     measured: int
     runs: int
     reason: str = ""
+    detail: CorrectedDetail | None = None
+    sizes: BatchSizes | None = None
 
 
 def corrected_of(traces: Sequence[Trace], tasks: Sequence[str], *, focal: str) -> Corrected:
@@ -88,6 +104,8 @@ def corrected_of(traces: Sequence[Trace], tasks: Sequence[str], *, focal: str) -
         steps=len(window),
         measured=measured,
         runs=runs,
+        detail=detail_of(window, tasks, focal=focal),
+        sizes=batch_sizes_of(folds, tasks, focal=focal),
     )
 
 
@@ -140,6 +158,6 @@ def _cosine(found: CorrectedCosines, task: str) -> CorrectedCosine:
 
 def _signal(found: Signal, task: str) -> TaskSignal:
     if task not in found.tasks:
-        return TaskSignal(task, NAN, NAN)
+        return TaskSignal(task, None, None)
     place = found.tasks.index(task)
-    return TaskSignal(task, float(found.share.values[place]), float(found.scale.values[place]))
+    return TaskSignal(task, found.share.at(place), found.scale.at(place))

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 
+import numpy as np
+
+from gradprobe.geometry import Estimate
 from gradprobe.geometry.corrected import NO_SIGNAL, TRUSTED
 from gradprobe.geometry.intervals import FEW_BLOCKS, NO_STEP, UNBOUNDED
 from gradprobe.reports.corrected import Corrected, CorrectedCosine
 from gradprobe.reports.summary import Summary
 from gradprobe.reports.table import Table
-from gradprobe.reports.wording import ABSENT, count, number
+from gradprobe.reports.wording import ABSENT, UNDEFINED, count, number
 
 # What stands in the place of an interval; the note below the table has the reason in full.
 WITHOUT_INTERVAL: Mapping[str, str] = {
@@ -42,7 +46,7 @@ _MANY_ROWS = 40
 def corrected(summary: Summary) -> Table:
     """Every task of every encoder measured in folds, the focal one first: its cosine, signal and noise."""
     rows = tuple(
-        (encoder.name, task.task, *cells, number(task.share, digits=2), number(task.scale, digits=2))
+        (encoder.name, task.task, *cells, _signal(task.share), _signal(task.scale))
         for encoder in summary.encoders
         for task, cells in zip(encoder.corrected.signals, _cosine_cells(encoder.corrected), strict=True)
     )
@@ -50,7 +54,7 @@ def corrected(summary: Summary) -> Table:
         title="Cosines with the focal task, raw and corrected for noise",
         columns=_COLUMNS,
         rows=rows,
-        note=" ".join([_NOTE, *_reasons(summary), *_windows(summary)]),
+        note=" ".join([_NOTE, *_reasons(summary), *_windows(summary), *_suggestions(summary)]),
         names=2,
         folded=len(rows) > _MANY_ROWS,
     )
@@ -68,6 +72,26 @@ def _cosine_cells(found: Corrected) -> Iterator[tuple[str, ...]]:
             "yes" if one.trusted else "no",
             "yes" if one.nonzero else "no",
         )
+
+
+def _signal(estimate: Estimate | None) -> str:
+    if estimate is None or math.isnan(float(estimate)):
+        return UNDEFINED
+    value, low, high = (number(float(each), digits=2) for each in (estimate, estimate.low, estimate.high))
+    return value if math.isnan(float(estimate.low)) else f"{value} ({low} to {high})"
+
+
+def _suggestions(summary: Summary) -> Iterator[str]:
+    """The batch size at which half of the median task's squared gradient is signal, for each encoder."""
+    for encoder in summary.encoders:
+        scales = [float(each.scale) for each in encoder.corrected.signals if each.scale is not None]
+        known = [scale for scale in scales if math.isfinite(scale)]
+        if known:
+            rows = number(float(np.median(known)), digits=2)
+            yield (
+                f"{encoder.name}: with about {rows} molecules a task and step, "
+                "half of the median task's squared gradient would be signal; much larger batches buy little."
+            )
 
 
 def _interval_cell(one: CorrectedCosine) -> str:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from gradprobe.reports import tables
-from gradprobe.reports.corrected_table import corrected
+from gradprobe.reports.corrected_sections import corrected_sections
 from gradprobe.reports.decision_sections import decision_sections
 from gradprobe.reports.leverage import THRESHOLD
 from gradprobe.reports.section import Section
 from gradprobe.reports.summary import Summary
-from gradprobe.reports.wording import capital
 
 _NO_FOCAL = "No focal task was named, so nothing can be measured against it."
 _BAND = "Lines are means over seeds, bands run from the lowest to the highest seed."
@@ -19,7 +18,7 @@ def sections(summary: Summary) -> tuple[Section, ...]:
     return (
         _encoders(summary),
         _cosines(summary),
-        _corrected(summary),
+        *corrected_sections(summary),
         _layers(summary),
         _pairs(),
         _rank(),
@@ -56,24 +55,6 @@ def _cosines(summary: Summary) -> Section:
         plate="cosines",
         caption=f"Cosine of the focal gradient with an auxiliary's, mean over auxiliaries. {_BAND}",
         empty=_empty(summary),
-    )
-
-
-def _corrected(summary: Summary) -> Section:
-    reasons = dict.fromkeys(encoder.corrected.reason for encoder in summary.encoders)
-    said = "; ".join(reason for reason in reasons if reason)
-    return Section(
-        title="Cosines corrected for noise",
-        look_for="Look for auxiliaries told from zero, and at how far their raw cosines are from the "
-        "corrected ones: noise hides a cosine, or makes one up where tasks share molecules in a batch.",
-        tables=(corrected(summary),),
-        plate="corrected",
-        caption="Diamond: raw cosine on minibatches; dot: corrected cosine, full where trusted; line: its "
-        "95% interval. Arrow: it goes on beyond ±1, or has no bound; a dot beyond is drawn at ±1. No dot: "
-        "undefined. Steps with longer gradients weigh more. An interval is for the mean over these steps. It "
-        "also holds for a longer run if cosines do not drift, or drift fast: a drift whose memory is longer "
-        "than about a fortieth of the steps can go unnoticed.",
-        empty=f"{capital(said)}." if said and summary.focal else _empty(summary),
     )
 
 

@@ -7,12 +7,15 @@ from rich.console import Console
 
 from gradprobe.geometry import FoldProducts, corrected_cosines, signal
 from gradprobe.reports import report, show, summarise
+from gradprobe.reports.batch_sizes import batch_sizes_of, half_batch_cosines
 from gradprobe.reports.corrected import NO_FOCAL_FOLDS, NO_FOLDS, NOTHING, corrected_of
 from gradprobe.reports.corrected_table import corrected as table
 from gradprobe.reports.figures import corrected as figure
+from gradprobe.reports.figures import corrected_heat
 from gradprobe.reports.measured import NO_FOCAL
 from gradprobe.reports.sections import sections
 from gradprobe.trace import GramianRecord, Trace
+from tests.reports import _streams as streams
 from tests.reports import _studies as make
 
 FOCAL = make.TASKS[0]
@@ -52,8 +55,9 @@ def test_the_numbers_are_those_of_the_minibatches_of_all_averaging_runs(study):
         assert one.corrected > one.raw  # the folds' noise is independent, so it dilutes
     assert any(one.nonzero for one in found.cosines)
     assert [one.task for one in found.signals] == list(make.TASKS)
-    assert [one.share for one in found.signals] == pytest.approx(signals.share.values)
-    assert [one.scale for one in found.signals] == pytest.approx(signals.scale.values)
+    assert [float(one.share) for one in found.signals] == pytest.approx(signals.share.values)
+    assert [float(one.scale) for one in found.signals] == pytest.approx(signals.scale.values)
+    assert [float(one.share.low) for one in found.signals] == pytest.approx(signals.share.low)
 
 
 def test_page_and_terminal_show_the_cells_and_the_windows(study):
@@ -149,3 +153,70 @@ def test_hostile_names_stay_text(tmp_path):
     page = report(trace, tmp_path / "r.html").read_text(encoding="utf-8")
     assert "<script" not in page
     assert "[red]$x$[/red]" in screen(summarise(trace))
+
+
+def test_pairs_and_layers_are_raw_and_corrected_side_by_side():
+    trace = make.trace_in_memory(folds=True, noise=0.5, steps=30)
+    window = [record.gramian for record in trace.gramians if record.split == "minibatch"]
+    detail = corrected_of([trace], make.TASKS, focal=FOCAL).detail
+    every = corrected_cosines(FoldProducts.of(window))
+    upper = np.triu_indices(len(make.TASKS), k=1)
+    assert detail.pairs[upper] == pytest.approx(every.cosines.values)
+    assert detail.pairs_raw[upper] == pytest.approx(every.raw.values)
+    np.testing.assert_array_equal(detail.pairs, detail.pairs.T)
+    assert (detail.pairs_nonzero[upper] == every.nonzero).all()
+    assert detail.layers == make.LAYERS
+    for row, layer in enumerate(make.LAYERS):
+        own = corrected_cosines(FoldProducts.of(window, layer=layer), focal=FOCAL)
+        assert detail.by_layer[row] == pytest.approx(own.cosines.values)
+        assert detail.layers_raw[row] == pytest.approx(own.raw.values)
+    # The trunk's product is the sum of its layers', so the report's layers are those of the trunk.
+    summary = summarise(trace)
+    for draw, describe in (
+        (corrected_heat.draw_layers, corrected_heat.describe_layers),
+        (corrected_heat.draw_pairs, corrected_heat.describe_pairs),
+    ):
+        panels = [axes.get_title() for axes in draw(summary).axes[:-1]]
+        assert panels == ["this run, raw", "this run, corrected"]
+        assert "told from zero" in describe(summary)
+
+
+def test_with_very_many_tasks_pairs_and_layers_are_left_out():
+    tasks = tuple(f"task {i}" for i in range(31))
+    summary = summarise(make.trace_in_memory(tasks=tasks, folds=True, steps=6))
+    assert summary.encoders[0].corrected.detail is None
+    assert corrected_heat.draw_pairs(summary) is None
+    assert any("too many pairs" in part.empty for part in sections(summary))
+
+
+def test_raw_cosines_at_other_batch_sizes_are_those_of_larger_batches():
+    means = streams.means([[1.0, 0.6, -0.3], [0.6, 1.0, 0.0], [-0.3, 0.0, 1.0]])
+    folds = FoldProducts.of(streams.run(np.random.default_rng(0), means, steps=400, noise=1.5))
+    sizes = batch_sizes_of(folds, streams.TASKS, focal="focal")
+    one, eight = (int(np.flatnonzero(sizes.factors == factor)[0]) for factor in (1.0, 8.0))
+    half = int(np.flatnonzero(sizes.factors == 0.5)[0])
+    assert sizes.predicted[one] == pytest.approx(sizes.whole)  # by construction
+    assert sizes.predicted[half] == pytest.approx(sizes.half)
+    # Batches eight times as large, whose noise is shorter by the root of eight, were never shown to it.
+    large = streams.run(np.random.default_rng(1), means, steps=400, noise=1.5 / np.sqrt(8.0))
+    measured = corrected_cosines(FoldProducts.of(large), focal="focal").raw.values
+    assert sizes.predicted[eight] == pytest.approx(measured, abs=0.05)
+    assert (sizes.low[eight] <= measured).all()
+    assert (measured <= sizes.high[eight]).all()
+    assert abs(sizes.whole[0] - measured[0]) > 0.2
+    assert sizes.predicted[-1] == pytest.approx(sizes.corrected, abs=0.02)
+
+
+def test_half_batches_by_a_loop_over_steps_and_folds():
+    window = streams.run(np.random.default_rng(0), streams.means(np.eye(3).tolist()), steps=5)
+    sums = np.zeros((3, 3))
+    for gramian in window:
+        for fold in "AB":
+            place = [i for i, group in enumerate(gramian.groups) if group.fold == fold]
+            sums += gramian.total[np.ix_(place, place)]
+    wanted = [sums[0, k] / np.sqrt(sums[0, 0] * sums[k, k]) for k in (1, 2)]
+    assert half_batch_cosines(FoldProducts.of(window), focal="focal") == pytest.approx(wanted)
+
+
+def test_the_note_suggests_a_batch_size(study):
+    assert "mlp: with about" in table(summarise(study)).note

@@ -129,7 +129,7 @@ def test_page_terminal_and_descriptions_show_the_numbers_of_the_summary(study, s
 def test_every_section_says_what_to_look_for(study):
     page = (study / "report.html").read_text(encoding="utf-8")
     sections = re.findall(r"<section>\s*<h2>(.*?)</h2>\s*<p class=\"look\">(.*?)</p>", page, re.DOTALL)
-    assert len(sections) == len(re.findall(r"<section>", page)) == 16
+    assert len(sections) == len(re.findall(r"<section>", page)) == 19
     assert all(look.startswith("Look ") and look.endswith(".") for _, look in sections)
 
 

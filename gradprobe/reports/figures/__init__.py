@@ -2,8 +2,10 @@
 
 from gradprobe.reports.figures import (
     affinities,
+    batch_size,
     conflict,
     corrected,
+    corrected_heat,
     cosines,
     differences,
     focal_weight,
@@ -21,6 +23,9 @@ from gradprobe.reports.figures.plate import Plate
 PLATES: tuple[Plate, ...] = (
     Plate("cosines", cosines.draw, cosines.describe),
     Plate("corrected", corrected.draw, corrected.describe),
+    Plate("corrected_layers", corrected_heat.draw_layers, corrected_heat.describe_layers),
+    Plate("corrected_pairs", corrected_heat.draw_pairs, corrected_heat.describe_pairs),
+    Plate("batch_size", batch_size.draw, batch_size.describe),
     Plate("layers", layers.draw, layers.describe),
     Plate("pairs", pairs.draw, pairs.describe),
     Plate("effective_rank", rank.draw, rank.describe),
