@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 import gradprobe
 from gradprobe.errors import InputError, MeasurementError
@@ -154,6 +155,14 @@ def test_several_tasks_are_measured_one_by_one_and_as_their_sum():
     ]
 
 
+def test_losses_of_rows_count_by_their_mean():
+    model = _model()
+    probe = NodeGradientProbe(model)
+    rows = nn.functional.cross_entropy(model(_features(), EDGES), LABELS, reduction="none")
+    found = probe.measure(rows[[0, 5, 10]], EDGES)["convs.0"]  # type: ignore[index]
+    np.testing.assert_allclose(found.gradients, _by_hand(model, [0, 5, 10]), rtol=1e-10, atol=1e-18)
+
+
 def test_a_task_that_does_not_depend_on_a_layer_has_zero_rows_there():
     model = nn.ModuleDict({"a": nn.Linear(4, 2), "b": nn.Linear(4, 2)})
     x = torch.randn(NODES, 4)
@@ -240,6 +249,30 @@ def test_a_probed_run_is_the_unprobed_run_bit_for_bit(case):
     probed, setup = _train(case, attach)
     assert setup.measured > 2
     _assert_same_history(probed, plain)
+
+
+class Recomputed(nn.Module):
+    """A layer, then one whose forward pass is run again in every backward pass, batch norm included."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Linear(4, 8)
+        self.rest = nn.Sequential(nn.BatchNorm1d(8), nn.Dropout(0.5), nn.Linear(8, CLASSES))
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = checkpoint(self.rest, self.first(x), use_reentrant=False)
+        return out
+
+
+def test_statistics_and_random_state_do_not_move_where_a_backward_pass_recomputes():
+    torch.manual_seed(0)
+    model = Recomputed()
+    probe = NodeGradientProbe(model, layers=[model.first])
+    loss = _loss(model(_features().float()), [0, 5])
+    before = [buffer.clone() for buffer in model.buffers()], torch.get_rng_state()
+    assert probe.measure(loss, EDGES)
+    assert all(torch.equal(a, b) for a, b in zip(model.buffers(), before[0], strict=True))
+    assert torch.equal(torch.get_rng_state(), before[1])
 
 
 @pytest.mark.parametrize("kind", ["gcn", "gat", "gin", "sage"])
