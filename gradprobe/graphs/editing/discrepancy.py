@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from gradprobe.geometry.cosines import ZERO_GRADIENT
+from gradprobe.graphs.editing.anchors import take_anchors
+from gradprobe.graphs.editing.classifier import Classifier
+from gradprobe.probes.inert import evaluating, inert
 
 NAN = float("nan")
 
@@ -44,3 +49,19 @@ def gradient_discrepancy(training: Tensor, target: Tensor) -> Discrepancy:
         cosine=float(wide @ other) / length / own if length > 0.0 and own > 0.0 else NAN,
         reason="" if length > 0.0 and own > 0.0 else ZERO_GRADIENT,
     )
+
+
+def measure_discrepancies(classifier: Classifier, items: Sequence[int]) -> tuple[Discrepancy, ...]:
+    """The discrepancy of each item's gradient from the training gradient, in eval mode: one backward each.
+
+    Raises:
+        MeasurementError: a gradient is NaN or infinite.
+    """
+    with inert(classifier.model), evaluating(classifier.model):
+        training = take_anchors(classifier, (classifier.train,)).gradients[0]
+        return tuple(
+            gradient_discrepancy(
+                training, classifier.gradient(classifier.loss(torch.tensor([item], device=training.device)))
+            )
+            for item in items
+        )

@@ -67,7 +67,7 @@ class Editor:
 
     Targets and anchors are differentiated in the same `mode`: `"eval"`, the default, without dropout and
     with batch-norm statistics fixed, so that the loss protected is that of the model in use; `"train"`
-    with both, each gradient under its own dropout mask (batch norm then needs targets of two rows or more). (Released code takes anchors in whatever mode
+    with both, each gradient under its own dropout mask. (Released code takes anchors in whatever mode
     the model is in and targets in train mode.) Afterwards modules are in the mode they were in, and
     `.grad` holds what it held. The source's lambda only divides the step by 1 + lambda: here that is what
     the learning rate is for.
@@ -177,16 +177,16 @@ class Editor:
             MeasurementError: a gradient is NaN or infinite; the model is as it was before the edit.
         """
         ids, wanted = self._targets(items, labels)
+        past = (EditState.of(self.classifier.model, self._optimizer), self._anchors, self._since_refresh)
         if self._refresh_every is not None and self._since_refresh >= self._refresh_every:
             self.refresh()
-        before = (EditState.of(self.classifier.model, self._optimizer), self._anchors, self._since_refresh)
         try:
             with _in_mode(self.classifier.model, self._mode), _own_gradients(self.classifier.parameters):
                 edit = self._step_until_right(ids, wanted)
         except BaseException:
-            before[0].restore()
+            past[0].restore()
             raise
-        self._past.append(before)
+        self._past.append(past)
         self._since_refresh += 1
         return edit
 

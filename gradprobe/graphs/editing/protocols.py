@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -13,12 +13,10 @@ from torch import Tensor
 from gradprobe.errors import InputError
 from gradprobe.graphs.editing.anchors import take_anchors
 from gradprobe.graphs.editing.classifier import Classifier, cross_entropy
-from gradprobe.graphs.editing.discrepancy import Discrepancy, gradient_discrepancy
 from gradprobe.graphs.editing.editor import Edit, Editor
 from gradprobe.probes.inert import evaluating, inert
 
 Protocol = Literal["independent", "sequential", "batch"]
-EditWatch = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -32,16 +30,15 @@ class EditScores:
 
 @dataclass(frozen=True, eq=False)
 class ScoredEdit:
-    """An edit, the scores after it, and how the target's gradient stood to training before it.
+    """An edit, the scores after it, and whether its anchors were still those of the model.
 
-    `staleness` is the cosine of the stored training gradient with that of the model before the edit: 1
-    while the anchors are fresh, NaN without anchors.
+    `freshness` is the cosine of the stored training gradient with that of the model before the edit: 1 at
+    first, less as edits add up; NaN without anchors and where it was not measured.
     """
 
     edit: Edit
     scores: EditScores
-    discrepancy: Discrepancy
-    staleness: float
+    freshness: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +61,7 @@ def run_protocol(
     targets: Sequence[int],
     *,
     test: Tensor,
-    watch: EditWatch | None = None,
+    freshness_every: int = 1,
 ) -> ProtocolRun:
     """Edit the targets by a protocol and score the model on training and test ids after each edit.
 
@@ -73,7 +70,8 @@ def run_protocol(
     - `"batch"`: all at once, one edit whose loss is their mean.
 
     The model is left edited after the last two. Leave targets out of `test`, lest right ones hide what
-    became of the others. `watch` is called with the number of finished edits and of all.
+    became of the others. Freshness costs a backward pass over the training items; it is measured before
+    the first edit and then before every `freshness_every`-th.
 
     Raises:
         InputError: an unknown protocol, no targets, or an editor that keeps no edit to undo.
@@ -87,21 +85,12 @@ def run_protocol(
     before = score(classifier, test)
     groups = [list(targets)] if protocol == "batch" else [[target] for target in targets]
     edits = []
-    for done, group in enumerate(groups, start=1):
-        training, wanted = _gradients(classifier, group)
+    for place, group in enumerate(groups):
+        training = None if place % freshness_every else _training_gradient(classifier)
         edit = editor.edit(group)
-        edits.append(
-            ScoredEdit(
-                edit=edit,
-                scores=score(classifier, test),
-                discrepancy=gradient_discrepancy(training, wanted),
-                staleness=_staleness(editor, training),
-            )
-        )
+        edits.append(ScoredEdit(edit, score(classifier, test), _freshness(editor, training)))
         if protocol == "independent":
             editor.undo()
-        if watch is not None:
-            watch(done, len(groups))
     retained = (
         float(np.mean([scored.edit.success for scored in edits]))
         if protocol == "independent"
@@ -129,12 +118,13 @@ def _accuracy(classifier: Classifier, ids: Tensor) -> float:
         return float((classifier.logits(ids).argmax(dim=1) == classifier.labels[ids]).double().mean())
 
 
-def _gradients(classifier: Classifier, group: list[int]) -> tuple[Tensor, Tensor]:
-    """The gradients [P] of the training loss and of the targets' loss, in eval mode."""
+def _training_gradient(classifier: Classifier) -> Tensor:
+    """The gradient [P] of the training loss, in eval mode."""
     with inert(classifier.model), evaluating(classifier.model):
-        own = take_anchors(classifier, (classifier.train, torch.as_tensor(group)))
-    return own.gradients[0], own.gradients[1]
+        return take_anchors(classifier, (classifier.train,)).gradients[0]
 
 
-def _staleness(editor: Editor, training: Tensor) -> float:
-    return float("nan") if editor.anchors is None else float(editor.anchors.whole.cosines(training)[0])
+def _freshness(editor: Editor, training: Tensor | None) -> float:
+    if editor.anchors is None or training is None:
+        return float("nan")
+    return float(editor.anchors.whole.cosines(training)[0])

@@ -1,0 +1,53 @@
+"""Cosines of edits with their anchors, before and after rewiring: a pair of rows a method."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from gradprobe.reports.editing.figures.looks import COLOURS
+from gradprobe.reports.editing.records import NAMES
+from gradprobe.reports.editing.summary import MethodSummary, cosines
+from gradprobe.reports.figures.canvas import panels
+from gradprobe.reports.wording import number
+
+_MOST = 600  # dots a row: more hide one another
+
+
+def draw(methods: tuple[MethodSummary, ...]) -> Figure:
+    """A dot an edit and anchor, at the edit's first step; the bar is the mean. Left of zero is conflict."""
+    figure, (axes,) = panels([0.62 * len(methods) + 0.4])
+    generator = np.random.default_rng(0)
+    labels = []
+    for place, found in enumerate(methods):
+        for offset, (values, when) in enumerate(zip(_pairs(found), ("before", "after"), strict=True)):
+            row = 2 * place + offset
+            labels.append(f"{NAMES[found.method]}, {when}" if offset == 0 else when)
+            shown = generator.permutation(values)[:_MOST]
+            height = row + generator.uniform(-0.3, 0.3, size=shown.size)
+            axes.plot(shown, height, ".", color=COLOURS[found.method], alpha=0.25, markersize=3)
+            if values.size:
+                axes.plot([values.mean()] * 2, [row - 0.4, row + 0.4], color="#222222", linewidth=2.0)
+    axes.axvline(0.0, color="#777777", linewidth=1.0)
+    axes.set_yticks(range(len(labels)), labels)
+    axes.invert_yaxis()
+    axes.set_xlim(-1.0, 1.0)
+    axes.set_xlabel("cosine with an anchor")
+    return figure
+
+
+def describe(methods: tuple[MethodSummary, ...]) -> str:
+    """The share of conflicts of each method, before and after."""
+    said = "; ".join(
+        f"{NAMES[found.method]} {number(found.opposed_before.mean)} before, "
+        f"{number(found.opposed_after.mean)} after"
+        for found in methods
+    )
+    return f"Dots of the cosines of edits with their anchors. Share of anchors opposed: {said}."
+
+
+def _pairs(found: MethodSummary) -> tuple[np.ndarray, np.ndarray]:
+    """Defined cosines of all seeds before and after rewiring."""
+    pairs = [cosines(run) for run in found.runs]
+    before, after = (np.concatenate([pair[side] for pair in pairs] or [np.zeros(0)]) for side in (0, 1))
+    return before[~np.isnan(before)], after[~np.isnan(after)]

@@ -1,0 +1,143 @@
+"""What a cell of an editing study leaves behind, for those who write it and those who read it."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+from pydantic import BaseModel, ConfigDict
+
+ModelKind = Literal["gcn", "sage", "mlp", "gat", "gin"]
+Method = Literal["gd", "gre", "gre_plus", "egnn", "egnn_gre", "egnn_gre_plus"]
+Protocol = Literal["independent", "sequential", "batch"]
+METHODS: tuple[Method, ...] = get_args(Method)
+PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
+NAMES = {
+    "gd": "GD",
+    "gre": "GRE",
+    "gre_plus": "GRE+",
+    "egnn": "EGNN",
+    "egnn_gre": "EGNN + GRE",
+    "egnn_gre_plus": "EGNN + GRE+",
+    "gcn": "GCN",
+    "sage": "GraphSAGE",
+    "mlp": "MLP",
+    "gat": "GAT",
+    "gin": "GIN",
+}
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class EditKey(_Record):
+    """One trained model, on which all methods and protocols are tried."""
+
+    model: ModelKind
+    seed: int
+
+    @property
+    def id(self) -> str:
+        """The name of the cell's folder."""
+        return f"{self.model}-seed{self.seed}"
+
+
+class EditOptions(_Record):
+    """What all cells of a study have in common.
+
+    `edits` is how many wrong predictions outside training are put right, fewer where the model makes
+    fewer; `anchors` the parts of the training nodes; `refresh` the edits between two takings of the
+    anchors, 0 for one taking.
+    """
+
+    methods: tuple[Method, ...]
+    protocols: tuple[Protocol, ...]
+    edits: int
+    anchors: int
+    learning_rate: float
+    max_steps: int
+    refresh: int
+    width: int
+    layers: int
+    epochs: int
+
+
+class Scores(_Record):
+    """Accuracies in eval mode on training nodes and on test nodes that are no targets; the training loss."""
+
+    train: float
+    test: float | None
+    loss: float
+
+
+class EditRecord(_Record):
+    """One edit of `asked` targets and the scores after it.
+
+    Cosines [K] with the stored anchors are those of the target's gradient before and after rewiring, at
+    the edit's first step; None where a gradient is zero, empty where the targets were right at once.
+    `freshness` is the cosine of the stored with the true training gradient before the edit, None
+    where not measured. `rewired` counts steps that an anchor changed.
+    """
+
+    asked: int
+    right: int
+    steps: int
+    seconds: float
+    rewired: int
+    after: Scores
+    cosines_before: tuple[float | None, ...]
+    cosines_after: tuple[float | None, ...]
+    freshness: float | None
+
+
+class MethodRun(_Record):
+    """All edits of one method under one protocol; `retained` is the share of targets right at the end."""
+
+    method: Method
+    protocol: Protocol
+    before: Scores
+    edits: tuple[EditRecord, ...]
+    retained: float
+    parameters: int
+    anchor_bytes: int
+
+
+class NodeGradient(_Record):
+    """How far a node's gradient is from the training gradient of the trained, unedited model.
+
+    `rmse` and `relative` are the two published definitions of the discrepancy; None where undefined.
+    """
+
+    node: int
+    right: bool
+    rmse: float
+    relative: float | None
+    cosine: float | None
+
+
+class EditRun(_Record):
+    """A finished cell: the trained model, its wrong predictions, and what every method did about them.
+
+    `wrong` counts them outside training; `side_seconds` is the time of fitting EGNN's perceptron.
+    """
+
+    key: EditKey
+    train: float
+    validation: float
+    test: float
+    wrong: int
+    targets: tuple[int, ...]
+    gradients: tuple[NodeGradient, ...]
+    runs: tuple[MethodRun, ...]
+    seconds: float
+    side_seconds: float | None
+
+
+class EditGraph(_Record):
+    """The graph of a study, as its report names it."""
+
+    name: str
+    nodes: int
+    edges: int
+    classes: int
+    notes: tuple[str, ...]

@@ -1,0 +1,50 @@
+"""The sentences of an editing report."""
+
+from __future__ import annotations
+
+from gradprobe.reports.averages import over_seeds
+from gradprobe.reports.editing.records import NAMES
+from gradprobe.reports.editing.summary import BASELINES, EditSummary, MethodSummary
+from gradprobe.reports.wording import count, interval, join, number, spread
+
+
+def headline(summary: EditSummary) -> str:
+    """What edits of the first model cost in test accuracy under each method."""
+    if not summary.methods:
+        return "No cell has finished."
+    first = summary.methods[0]
+    methods = summary.of(first.model, first.protocol)
+    costs = join([f"{_lost(found)} under {NAMES[found.method]}" for found in methods])
+    return f"{NAMES[first.model]}, {first.protocol} edits: mean test accuracy lost is {costs}."
+
+
+def points(summary: EditSummary) -> tuple[str, ...]:
+    """What qualifies it: differences with their intervals, success, and the cells that are missing."""
+    said = [_saved(found) for found in summary.methods if found.saved is not None and found.saved.seeds > 1]
+    short = [found for found in summary.methods if found.success.seeds and found.success.mean < 1.0]
+    if short:
+        failed = join(
+            [
+                f"{NAMES[found.method]} on {NAMES[found.model]} ({found.protocol}) {spread(found.success)}"
+                for found in short
+            ]
+        )
+        said.append(f"Share of targets put right within the step limit, where below 1: {failed}.")
+    if summary.failures:
+        said.append(f"{count(len(summary.failures), 'cell')} did not finish; the last table says why.")
+    return tuple(said)
+
+
+def _lost(found: MethodSummary) -> str:
+    return number(over_seeds([drawdown.mean for drawdown in found.test]).mean)
+
+
+def _saved(found: MethodSummary) -> str:
+    saved = found.saved
+    assert saved is not None  # the caller's filter
+    against = NAMES[BASELINES[found.method]]
+    name = f"{NAMES[found.model]}, {found.protocol}: {NAMES[found.method]}"
+    if not saved.excludes_zero:
+        return f"{name} cannot be told from {against} ({number(saved.mean, signed=True)}, {interval(saved)})."
+    verb = "saves" if saved.mean > 0 else "costs"
+    return f"{name} {verb} {number(abs(saved.mean))} of test accuracy against {against} ({interval(saved)})."
