@@ -4,9 +4,11 @@ The only place that calls autograd for tasks.
 """
 
 from gradprobe.gradients.accumulate import JacobianSum
+from gradprobe.gradients.beside import JudgedCapture
+from gradprobe.gradients.diagonal import check_optimizer, diagonal
 from gradprobe.gradients.engine import Capture, Engine
 from gradprobe.gradients.finite import check_finite
-from gradprobe.gradients.jacobian import JacobianCapture
+from gradprobe.gradients.jacobian import JacobianCapture, UndefinedDiagonalError
 from gradprobe.gradients.loop import LoopEngine
 from gradprobe.gradients.rowwise import RowwiseCapture, RowwiseEngine
 from gradprobe.gradients.shared import LayerNaming, SharedParameters, all_parameters, select_parameters
@@ -17,13 +19,17 @@ __all__ = [
     "Engine",
     "JacobianCapture",
     "JacobianSum",
+    "JudgedCapture",
     "LayerNaming",
     "LoopEngine",
     "RowwiseCapture",
     "RowwiseEngine",
     "SharedParameters",
+    "UndefinedDiagonalError",
     "all_parameters",
     "check_finite",
+    "check_optimizer",
+    "diagonal",
     "find_trunk",
     "select_parameters",
 ]

@@ -17,6 +17,10 @@ Row = Sequence[Tensor | None]
 _CHUNK = 1 << 17
 
 
+class UndefinedDiagonalError(Exception):
+    """A diagonal to precondition by is not there for a parameter that has a gradient."""
+
+
 @dataclass(frozen=True, eq=False)
 class JacobianCapture:
     """The Jacobian as g rows of p tensors; None where a loss does not reach a parameter."""
@@ -62,10 +66,31 @@ class JacobianCapture:
         """The capture itself."""
         return self
 
+    def preconditioned(self, diagonal: Row) -> JacobianCapture:
+        """The rows times the root of a diagonal D: their inner products are `<g_i, D g_j>`.
+
+        Raises:
+            UndefinedDiagonalError: D is missing for a parameter that some loss reaches.
+        """
+        reached = {k for row in self.rows for k, entry in enumerate(row) if entry is not None}
+        missing = next((self.shared.names[k] for k in sorted(reached) if diagonal[k] is None), None)
+        if missing is not None:
+            raise UndefinedDiagonalError(f"the optimiser has not yet moved {missing!r}")
+        roots = [None if own is None else own.detach().sqrt() for own in diagonal]
+        rows = [[_times(entry, root) for entry, root in zip(row, roots, strict=True)] for row in self.rows]
+        return replace(self, rows=rows)
+
     def restricted(self, shared: SharedParameters) -> JacobianCapture:
         """The same rows on some of the parameters only, which `shared` names."""
         positions = [self.shared.names.index(name) for name in shared.names]
         return replace(self, rows=[[row[i] for i in positions] for row in self.rows], shared=shared)
+
+
+def _times(gradient: Tensor | None, root: Tensor | None) -> Tensor | None:
+    if gradient is None or root is None:
+        return None
+    dense = gradient.to_dense() if gradient.layout != torch.strided else gradient
+    return dense.detach() * root
 
 
 def _inner_products(gradients: Sequence[Tensor]) -> FloatArray:

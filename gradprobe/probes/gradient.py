@@ -11,28 +11,31 @@ from typing import Any, Literal
 
 import numpy as np
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from gradprobe.errors import InputError
-from gradprobe.geometry import FloatArray, Gramian, Group
+from gradprobe.geometry import Group
 from gradprobe.gradients import (
     Capture,
     Engine,
     JacobianCapture,
     JacobianSum,
+    JudgedCapture,
     LayerNaming,
     LoopEngine,
     RowwiseEngine,
     SharedParameters,
     all_parameters,
-    check_finite,
+    check_optimizer,
     find_trunk,
     select_parameters,
 )
 from gradprobe.probes.describe import describe, with_trunk
 from gradprobe.probes.folds import MoleculeNames, Rows, StandingFolds, rows_by_position, split_into_folds
-from gradprobe.probes.heldout import HeldoutPass, gramian_beside, heldout_group
+from gradprobe.probes.heldout import HeldoutPass, heldout_group
 from gradprobe.probes.inert import evaluating, generators_of, inert, separate_pass
 from gradprobe.probes.losses import GroupLoss, check_losses, whole_tasks
+from gradprobe.probes.measurement import Measurement
 from gradprobe.probes.partition import NOTE as PARTITION
 from gradprobe.probes.partition import partition_rows
 from gradprobe.probes.split import NO_FOLDS, LossFunction, SplitRows, sum_over_split
@@ -65,6 +68,10 @@ class GradientProbe:
             loop where that would not be exact. Every record says which engine measured it, and why.
         out: a new folder for the trace; None keeps it in memory.
         seed: draws the folds; recorded in the trace.
+        precondition: the optimiser of the trunk: every measurement then also gives the inner products
+            `<g_i, D g_j>`, D the diagonal by which it multiplies gradients (Adam, AdamW, RMSprop, Adagrad,
+            SGD). They are kept apart, in `trace.preconditioned`, and cost memory for one copy of the
+            trunk a group. Not defined before the optimiser's first step: the record's note then says so.
         batches: how minibatches are formed, for the reader of the trace: cosines depend on it.
 
     Raises:
@@ -83,6 +90,7 @@ class GradientProbe:
         out: str | Path | None = None,
         seed: int = 0,
         batches: str = "",
+        precondition: Optimizer | None = None,
     ) -> None:
         _check_options(every=every, layers=layers, engine=engine, shared=shared)
         header = describe(model, focal=focal, every=every, seed=seed, batches=batches)
@@ -91,6 +99,7 @@ class GradientProbe:
         self._every = every
         self._layers: LayerNaming = layers
         self._engine: Engine = _ENGINES[engine]()
+        self._optimizer = None if precondition is None else check_optimizer(precondition)
         self._shared = None if isinstance(shared, str) else select_parameters(model, shared, layers)
         self._generator = np.random.default_rng(seed)
         self._standing_folds = StandingFolds(seed)
@@ -171,19 +180,23 @@ class GradientProbe:
         judge = heldout_group(heldout, self._focal, taken, names=heldout_rows, rows=rows)
         with inert(self._model):
             parts = self._groups(present, rows)
-            groups = tuple(part.group for part in parts)
-            capture, shared = self._capture([part.loss for part in parts], groups)
-            values = capture.gramian()
+            capture, shared = self._capture([part.loss for part in parts], [part.group for part in parts])
+            judged: Capture | JudgedCapture = capture
             if judge is not None and taken is not None:
                 parts.append(judge)
-                values = gramian_beside(values, capture, taken.differentiate(judge.loss, shared))
-        groups = tuple(part.group for part in parts)
-        gramian = Gramian(groups, shared.layers, values, tuple(part.rows for part in parts), shared.counts)
-        means = np.array([part.loss.item() for part in parts])
+                judged = JudgedCapture(capture, taken.differentiate(judge.loss, shared))
+            measurement = Measurement.of(
+                judged,
+                shared,
+                groups=[part.group for part in parts],
+                rows=[part.rows for part in parts],
+                losses=[part.loss.item() for part in parts],
+                optimizer=self._optimizer,
+            )
         how = PARTITION if rows == "partition" else ""
-        if rows == "positions" and not gramian.folded:
+        if rows == "positions" and not any(part.group.fold for part in parts if part is not judge):
             how = NO_FOLDS
-        return self._record(gramian, capture, shared, means, split="minibatch", epoch=epoch, how=how)
+        return self._append(measurement, split="minibatch", epoch=epoch, how=how)
 
     def measure_loader(
         self,
@@ -226,13 +239,16 @@ class GradientProbe:
             batches = separate_pass(loader)
             whole = sum_over_split(sums, self._model, batches, loss_fn, rows=rows, folds=self._standing_folds)
             capture, shared = self._on_trunk(sums.capture(), sums.groups)
-            values = capture.gramian()
-        gramian = Gramian(sums.groups, shared.layers, values, sums.counts, shared.counts)
-        losses = np.array(sums.losses)
-        if whole:
-            gramian, losses = gramian.by_task(), gramian.merging @ losses
+            measurement = Measurement.of(
+                capture,
+                shared,
+                groups=sums.groups,
+                rows=sums.counts,
+                losses=sums.losses,
+                optimizer=self._optimizer,
+            )
         how = NO_FOLDS if whole and rows is not None else ""
-        return self._record(gramian, capture, shared, losses, split=split, epoch=epoch, how=how)
+        return self._append(measurement, split=split, epoch=epoch, how=how, merged=whole)
 
     def close(self) -> None:
         """Write what is left of the trace."""
@@ -282,32 +298,23 @@ class GradientProbe:
         trunk = find_trunk(capture, [group.task for group in groups], self._model)
         return capture.restricted(trunk), trunk
 
-    def _record(
+    def _append(
         self,
-        gramian: Gramian,
-        capture: Capture,
-        shared: SharedParameters,
-        losses: FloatArray,
+        measurement: Measurement,
         *,
         split: SplitName,
         epoch: int | None,
-        how: str = "",
+        how: str,
+        merged: bool = False,
     ) -> GramianRecord:
-        names = [f"{group.task}, held out" if group.heldout else group.task for group in gramian.groups]
-        check_finite(gramian.values, names, gramian.layers)
-        self._shared = shared
-        self.trace.describe(with_trunk(self.trace.header, shared, gramian.tasks))
-        record = GramianRecord(
-            step=self._last_step,
-            split=split,
-            engine=capture.engine,
-            gramian=gramian,
-            losses=losses,
-            epoch=epoch,
-            note="; ".join(filter(None, (how, capture.note))),
-        )
-        self.trace.append(record)
-        return record
+        """Append the records of a measurement; the plain one."""
+        records = measurement.records(step=self._last_step, split=split, epoch=epoch, how=how, merged=merged)
+        self._shared = measurement.shared
+        tasks = records[0].gramian.tasks
+        self.trace.describe(with_trunk(self.trace.header, measurement.shared, tasks))
+        for record in records:
+            self.trace.append(record)
+        return records[0]
 
 
 def _check_options(*, every: object, layers: object, engine: str, shared: object) -> None:

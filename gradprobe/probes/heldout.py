@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-import numpy as np
 from torch import Tensor, nn
 
 from gradprobe.errors import InputError
-from gradprobe.geometry import HELDOUT, FloatArray, Group
-from gradprobe.gradients import Capture, JacobianCapture, LoopEngine, SharedParameters
+from gradprobe.geometry import HELDOUT, Group
+from gradprobe.gradients import JacobianCapture, LoopEngine, SharedParameters
 from gradprobe.probes.folds import MoleculeNames, Rows, distinct_names, names_of
 from gradprobe.probes.inert import evaluating, inert
 from gradprobe.probes.losses import GroupLoss, check_measurable, check_shape
@@ -81,12 +80,6 @@ def heldout_group(
         return None
     check_measurable("heldout", loss)
     return GroupLoss(Group(focal, HELDOUT), loss.mean(), loss.numel() if loss.dim() else 0)
-
-
-def gramian_beside(values: FloatArray, capture: Capture, judge: JacobianCapture) -> FloatArray:
-    """Inner products [l, g + 1, g + 1] of the g groups of a Gramian [l, g, g] and, last, one more."""
-    beside = capture.products(judge.rows[0])[:, :, None]
-    return np.block([[values, beside], [beside.transpose(0, 2, 1), judge.gramian()]])
 
 
 def _check_names(names: list[object], rows: Rows | str | None) -> None:

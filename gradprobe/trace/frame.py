@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 
 from gradprobe.geometry import (
+    HELDOUT,
     FloatArray,
     Gramian,
+    Group,
     Quantity,
     conflict_energy,
     conflicts,
@@ -20,17 +22,23 @@ from gradprobe.geometry import (
     norm_ratios,
     norms,
 )
-from gradprobe.trace.records import GramianRecord
+from gradprobe.trace.records import Geometry, GramianRecord
 
 if TYPE_CHECKING:
     from gradprobe.trace.store import Trace
 
-COLUMNS = ("step", "epoch", "split", "engine", "quantity", "layer", "task", "other", "value", "reason")
+COLUMNS = (
+    *("step", "epoch", "split", "engine", "quantity", "layer", "task", "other", "value", "reason"),
+    "geometry",
+)
 _Row = tuple[str, str, str, str, float, str]
 
 
-def tidy(trace: Trace) -> pd.DataFrame:
-    """One row for each number of a trace, with the columns of `COLUMNS`.
+def tidy(trace: Trace, *, geometry: Geometry = "plain") -> pd.DataFrame:
+    """One row for each number of a trace in one geometry, with the columns of `COLUMNS`.
+
+    What is read off Gramians is that of the plain gradients, or of the preconditioned ones where those
+    were measured; the column `geometry` says which, and is empty for what is read off no Gramian.
 
     `layer` is empty for what holds over the whole trunk; `task` and `other` are empty where a
     number belongs to no task or pair. `cosine` rows name the focal task first, or any pair i < j of
@@ -39,13 +47,13 @@ def tidy(trace: Trace) -> pd.DataFrame:
     the fold in `other`, `H` for held-out rows. Undefined values are NaN, with a `reason`.
     """
     rows: list[tuple[object, ...]] = []
-    for record in trace.gramians:
+    for record in trace.gramians if geometry == "plain" else trace.preconditioned:
         place = (record.step, record.epoch, record.split, record.engine)
-        rows += [(*place, *row) for row in _of_record(record, trace.header.focal)]
+        rows += [(*place, *row, geometry) for row in _of_record(record, trace.header.focal)]
     for quantity in trace.quantities:
         place = (quantity.step, quantity.epoch, quantity.split, "")
         rows.append(
-            (*place, quantity.name, quantity.layer, quantity.task, "", quantity.value, quantity.reason)
+            (*place, quantity.name, quantity.layer, quantity.task, "", quantity.value, quantity.reason, "")
         )
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
     return frame.astype({"step": "int64", "epoch": "Int64", "value": "float64"})
@@ -91,7 +99,7 @@ def _of_set(gramian: Gramian, focal: str) -> Iterator[_Row]:
 
 
 def _on_heldout_rows(gramian: Gramian, focal: str) -> Iterator[_Row]:
-    if any(group.heldout for group in gramian.groups):
+    if Group(focal, HELDOUT) in gramian.groups:
         for layer in (None, *gramian.layers):
             products, effects = heldout_products([gramian], focal=focal, layer=layer)
             for task, effect in zip(products.tasks, effects[0], strict=True):

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from gradprobe.errors import TraceError
 from gradprobe.geometry import Gramian, Group
 from gradprobe.trace.header import TraceHeader
-from gradprobe.trace.records import GramianRecord, QuantityRecord
+from gradprobe.trace.records import Geometry, GramianRecord, QuantityRecord
 
 _GRAMIANS = pa.schema(
     [
@@ -68,13 +68,13 @@ def write_quantities(path: Path, records: Sequence[QuantityRecord]) -> None:
     _write(path, pa.Table.from_pylist([vars(record) for record in records], schema=_QUANTITIES))
 
 
-def read_gramians(path: Path, header: TraceHeader) -> list[GramianRecord]:
-    """The Gramian records of one part.
+def read_gramians(path: Path, header: TraceHeader, *, geometry: Geometry = "plain") -> list[GramianRecord]:
+    """The Gramian records of one part, which all have one geometry.
 
     Raises:
         TraceError: the part is damaged or does not fit the header.
     """
-    return [_gramian_record(row, header, path) for row in _read(path, _GRAMIANS)]
+    return [_gramian_record(row, header, path, geometry) for row in _read(path, _GRAMIANS)]
 
 
 def read_quantities(path: Path) -> list[QuantityRecord]:
@@ -86,7 +86,9 @@ def read_quantities(path: Path) -> list[QuantityRecord]:
     return [QuantityRecord(**row) for row in _read(path, _QUANTITIES)]
 
 
-def _gramian_record(row: dict[str, Any], header: TraceHeader, path: Path) -> GramianRecord:
+def _gramian_record(
+    row: dict[str, Any], header: TraceHeader, path: Path, geometry: Geometry
+) -> GramianRecord:
     groups = tuple(Group(task, fold) for task, fold in zip(row["tasks"], row["folds"], strict=True))
     shape = (len(header.layers), len(groups), len(groups))
     values = np.asarray(row["values"], dtype=np.float64)
@@ -101,6 +103,7 @@ def _gramian_record(row: dict[str, Any], header: TraceHeader, path: Path) -> Gra
         split=row["split"],
         engine=row["engine"],
         note=row["note"],
+        geometry=geometry,
         losses=np.asarray(row["losses"], dtype=np.float64),
         gramian=Gramian(
             groups=groups,

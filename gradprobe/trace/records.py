@@ -8,6 +8,7 @@ from typing import Literal
 from gradprobe.geometry import FloatArray, Gramian
 
 SplitName = Literal["minibatch", "train", "heldout"]
+Geometry = Literal["plain", "preconditioned"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -16,7 +17,8 @@ class GramianRecord:
 
     `losses` [g] are the mean losses behind the groups, NaN where a group's loss was not given.
     `engine` names what computed the Gramian, `note` says anything a reader must know about how
-    (why the loop engine was used, say). `epoch` is None where the caller named none.
+    (why the loop engine was used, say). `epoch` is None where the caller named none. `geometry` is
+    `"preconditioned"` for inner products `<g_i, D g_j>` with the diagonal D of the optimiser.
     """
 
     step: int
@@ -26,6 +28,7 @@ class GramianRecord:
     losses: FloatArray
     epoch: int | None = None
     note: str = ""
+    geometry: Geometry = "plain"
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from gradprobe.errors import InputError, TraceError
 from gradprobe.trace import parts
 from gradprobe.trace.header import TraceHeader
-from gradprobe.trace.records import GramianRecord, QuantityRecord
+from gradprobe.trace.records import Geometry, GramianRecord, QuantityRecord
 from gradprobe.trace.writer import PartWriter
 
 if TYPE_CHECKING:
@@ -27,19 +27,22 @@ class Trace:
     place when finished: a killed process loses at most the part that was being filled. What is left
     is written by `close`, or else when the trace is forgotten or the process ends.
 
+    `gramians` are the records of plain gradients, which every reader means that does not ask for
+    others; `preconditioned` are those in the optimiser's geometry, in parts of their own.
     `damaged` names the parts that `load` could not read.
     """
 
     def __init__(self, path: str | Path | None = None, header: TraceHeader | None = None) -> None:
         self.header = header or TraceHeader()
         self.gramians: list[GramianRecord] = []
+        self.preconditioned: list[GramianRecord] = []
         self.quantities: list[QuantityRecord] = []
         self.damaged: tuple[str, ...] = ()
         self.path = None if path is None else Path(path)
         self._writer: PartWriter | None = None
         if self.path is not None:
             self._claim(self.path)
-            self._writer = PartWriter(self.path, self.gramians, self.quantities)
+            self._writer = PartWriter(self.path, self.gramians, self.preconditioned, self.quantities)
             weakref.finalize(self, self._writer.flush_forgotten)
 
     @classmethod
@@ -100,7 +103,7 @@ class Trace:
                 f"got {list(record.gramian.layers)}"
             )
         else:
-            self.gramians.append(record)
+            (self.gramians if record.geometry == "plain" else self.preconditioned).append(record)
         if self._writer is not None and self._writer.part_is_due():
             self._writer.flush()
 
@@ -113,11 +116,11 @@ class Trace:
         """Write the last part; the trace stays readable."""
         self.flush()
 
-    def frame(self) -> pd.DataFrame:
+    def frame(self, *, geometry: Geometry = "plain") -> pd.DataFrame:
         """A tidy table of every quantity read off the trace; see `gradprobe.trace.frame.tidy`."""
         from gradprobe.trace.frame import tidy
 
-        return tidy(self)
+        return tidy(self, geometry=geometry)
 
     def __enter__(self) -> Trace:
         return self
@@ -152,5 +155,7 @@ class Trace:
     def _read_part(self, part: Path) -> None:
         if part.name.startswith("gramians-"):
             self.gramians += parts.read_gramians(part, self.header)
+        elif part.name.startswith("preconditioned-"):
+            self.preconditioned += parts.read_gramians(part, self.header, geometry="preconditioned")
         elif part.name.startswith("quantities-"):
             self.quantities += parts.read_quantities(part)

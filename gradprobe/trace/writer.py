@@ -19,14 +19,20 @@ _PART_SECONDS = 5.0
 
 
 class PartWriter:
-    """Writes what two growing lists hold to numbered parts in a folder, each record once."""
+    """Writes what growing lists hold to numbered parts in a folder, each record once."""
 
     def __init__(
-        self, folder: Path, gramians: Sequence[GramianRecord], quantities: Sequence[QuantityRecord]
+        self,
+        folder: Path,
+        gramians: Sequence[GramianRecord],
+        preconditioned: Sequence[GramianRecord],
+        quantities: Sequence[QuantityRecord],
     ) -> None:
         self._folder = folder
-        self._gramians, self._quantities = gramians, quantities
-        self._gramians_written = self._quantities_written = self._parts = 0
+        self._gramians = {"gramians": gramians, "preconditioned": preconditioned}
+        self._quantities = quantities
+        self._written = dict.fromkeys(self._gramians, 0)
+        self._quantities_written = self._parts = 0
         self._last_flush = time.monotonic()
         self._process = os.getpid()
         # pyarrow would import pandas on the first write, which may come when the process ends: too late.
@@ -35,18 +41,20 @@ class PartWriter:
     def part_is_due(self) -> bool:
         """Whether enough has gathered, or waited for long enough, to make a part."""
         gramians, quantities = self._pending()
+        records = [record for own in gramians.values() for record in own]
         return (
-            len(gramians) + len(quantities) >= _PART_RECORDS
-            or sum(record.gramian.values.nbytes for record in gramians) >= _PART_BYTES
+            len(records) + len(quantities) >= _PART_RECORDS
+            or sum(record.gramian.values.nbytes for record in records) >= _PART_BYTES
             or time.monotonic() - self._last_flush >= _PART_SECONDS
         )
 
     def flush(self) -> None:
         """Write what has gathered since the last part."""
         gramians, quantities = self._pending()
-        if gramians:
-            parts.write_gramians(self._folder / f"gramians-{self._parts:06d}.parquet", gramians)
-            self._gramians_written += len(gramians)
+        for name, records in gramians.items():
+            if records:
+                parts.write_gramians(self._folder / f"{name}-{self._parts:06d}.parquet", records)
+                self._written[name] += len(records)
         if quantities:
             parts.write_quantities(self._folder / f"quantities-{self._parts:06d}.parquet", quantities)
             self._quantities_written += len(quantities)
@@ -62,5 +70,6 @@ class PartWriter:
             with contextlib.suppress(OSError):
                 self.flush()
 
-    def _pending(self) -> tuple[Sequence[GramianRecord], Sequence[QuantityRecord]]:
-        return self._gramians[self._gramians_written :], self._quantities[self._quantities_written :]
+    def _pending(self) -> tuple[dict[str, Sequence[GramianRecord]], Sequence[QuantityRecord]]:
+        gramians = {name: records[self._written[name] :] for name, records in self._gramians.items()}
+        return gramians, self._quantities[self._quantities_written :]

@@ -12,7 +12,10 @@ from gradprobe.geometry import Gramian, Group
 from gradprobe.trace import GramianRecord, Trace
 from tests.trace._records import FOLDS, HEADER, gramian_record, quantity_record
 
-COLUMNS = ["step", "epoch", "split", "engine", "quantity", "layer", "task", "other", "value", "reason"]
+COLUMNS = [
+    *("step", "epoch", "split", "engine", "quantity", "layer", "task", "other", "value", "reason"),
+    "geometry",
+]
 
 
 def _trace(*records: object) -> Trace:
@@ -143,7 +146,7 @@ def test_quantities_that_are_read_off_no_gramian_have_rows_too():
     frame = _trace(quantity_record(2, 3.5, epoch=1, task="a")).frame()
     assert frame.iloc[0].to_dict() == {
         "step": 2, "epoch": 1, "split": "heldout", "engine": "", "quantity": "effective_rank",
-        "layer": "enc.2", "task": "a", "other": "", "value": 3.5, "reason": "",
+        "layer": "enc.2", "task": "a", "other": "", "value": 3.5, "reason": "", "geometry": "",
     }  # fmt: skip
 
 

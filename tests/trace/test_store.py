@@ -359,3 +359,30 @@ def test_a_trace_is_read_where_there_is_no_torch(tmp_path):
     command = [sys.executable, "-c", _READ_WITHOUT_TORCH, str(tmp_path)]
     found = subprocess.run(command, capture_output=True, text=True, check=True)
     assert int(found.stdout) == len(expected) > 50
+
+
+def test_a_trace_of_the_first_release_is_read_as_it_was_written():
+    """Written before there were held-out rows, two geometries or folds of whole splits."""
+    found = Trace.load(Path(__file__).parent / "schema_1")
+    assert found.header == HEADER
+    assert_same_gramians(
+        found.gramians,
+        [gramian_record(-1, split="train", epoch=-1), gramian_record(4, FOLDS, note="loop: a reason")],
+    )
+    assert [record.geometry for record in found.gramians] == ["plain", "plain"]
+    assert found.preconditioned == []
+    assert found.quantities == [quantity_record(4)]
+    assert len(found.frame()) == len(found.frame(geometry="plain")) > 0
+
+
+def test_preconditioned_records_have_parts_of_their_own(tmp_path):
+    plain, other = gramian_record(0), gramian_record(0, geometry="preconditioned")
+    with Trace(tmp_path / "trace", HEADER) as trace:
+        trace.append(plain)
+        trace.append(other)
+    names = sorted(path.name for path in (tmp_path / "trace").glob("*.parquet"))
+    assert names == ["gramians-000000.parquet", "preconditioned-000000.parquet"]
+    found = Trace.load(tmp_path / "trace")
+    assert_same_gramians(found.gramians, [plain])
+    assert_same_gramians(found.preconditioned, [other])
+    assert found.preconditioned[0].geometry == "preconditioned"
