@@ -97,7 +97,7 @@ def test_quantities_are_those_of_the_geometry_and_in_the_trace():
     trace = Trace()
     with NodeGradientProbe(model, trace=trace, below=0.2, min_norm=0.01) as probe:
         found = probe.measure(
-            _loss(model(_features(), EDGES), [0, 3, 7]), EDGES, epoch=4, step=9, split="train"
+            _loss(model(_features(), EDGES), [0, 1, 2]), EDGES, epoch=4, step=9, split="train"
         )
     assert found is not None
     g = found["convs.0"].gradients
@@ -121,7 +121,9 @@ def test_quantities_are_those_of_the_geometry_and_in_the_trace():
         "node_alignment_smoothed": np.nanmean(alignment(smoothed, GRAPH)),
         "node_alignment_corrected": np.nanmean(alignment(corrected, GRAPH)),
     }
-    assert known.sum() < NODES
+    # Some nodes are silent, and of the others some but not all are in conflict.
+    assert flags.sum() < known.sum() < NODES
+    assert flags.any()
     assert {name: value for (_, name), value in found["convs.0"].quantities.items()} == pytest.approx(
         expected
     )
