@@ -47,7 +47,7 @@ def list_graphs() -> tuple[Dataset, ...]:
     return tuple(Dataset(name, description) for name, description in _DESCRIPTIONS.items())
 
 
-def load_graph(name: str, *, root: Path | None = None) -> NodeDataset:
+def load_graph(name: str, *, root: str | Path | None = None) -> NodeDataset:
     """A graph by its name in `list_graphs`, in any case; features are as published, not normalised.
 
     Args:
@@ -68,7 +68,7 @@ def load_graph(name: str, *, root: Path | None = None) -> NodeDataset:
     if key not in _LOADERS:
         known = list(_DESCRIPTIONS)
         raise InputError(f"name: expected one of {listed(known)}, got {name!r}{did_you_mean(key, known)}")
-    return _LOADERS[key](key, root)
+    return _LOADERS[key](key, None if root is None else Path(root))
 
 
 def _homophily(name: str, text: str) -> float:
