@@ -62,8 +62,8 @@ def study(table: MoleculeTable, encoder: str, options: argparse.Namespace) -> It
     """Predicted and measured raw cosines of one encoder, a row a batch size.
 
     `predicted` and `measured` are means over auxiliaries, `error` the root mean square of their difference
-    over auxiliaries, `sampling` the one that the errors of both explain, and `unpredicted` that of the measured
-    cosines from those at the size that was predicted from. `share` is the mean signal share.
+    over auxiliaries, `sampling` the one that the errors of both explain, and `unpredicted` that of the
+    measured cosines from those at the size that was predicted from. `share` is the mean signal share.
     """
     torch.manual_seed(options.seed)  # dropout draws from the global state, here as in training
     model, data = _frozen(table, encoder, options)
