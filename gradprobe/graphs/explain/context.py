@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from gradprobe.errors import InputError
-from gradprobe.geometry.gramian import BoolArray, FloatArray
+from gradprobe.geometry.gramian import FloatArray
 from gradprobe.geometry.graph import FEATURES
 from gradprobe.graphs.explain.features import DESCRIPTIONS
 
@@ -49,23 +49,18 @@ class NodeContext:
         return self.percentiles[FEATURES.index(name)]
 
 
-def feature_percentiles(values: FloatArray, defined: BoolArray) -> FloatArray:
-    """Mid-rank percentiles [n, k] of features [n, k] among the nodes where each is defined.
+def feature_percentiles(values: FloatArray) -> FloatArray:
+    """Mid-rank percentiles [n, k] of features [n, k] among the nodes where each is defined, not NaN.
 
     Ties share the middle of their ranks. NaN where undefined, and in a column whose defined values are
     all the same: a value that all nodes share stands nowhere among them.
 
-    >>> feature_percentiles(np.array([[1.0], [5.0], [5.0], [9.0]]), np.array([[True]] * 4)).ravel()
+    >>> feature_percentiles(np.array([[1.0], [5.0], [5.0], [9.0]])).ravel()
     array([12.5, 50. , 50. , 87.5])
     """
-    if values.ndim != 2 or values.shape != defined.shape:
-        raise InputError(
-            f"values: expected a matrix of nodes by features and a mask like it, got shapes {values.shape} "
-            f"and {defined.shape}"
-        )
     found = np.full(values.shape, np.nan)
     for column in range(values.shape[1]):
-        rows = np.flatnonzero(defined[:, column] & ~np.isnan(values[:, column]))
+        rows = np.flatnonzero(~np.isnan(values[:, column]))
         ordered = np.sort(values[rows, column])
         if rows.size and ordered[0] < ordered[-1]:
             below = np.searchsorted(ordered, values[rows, column], side="left")
@@ -75,43 +70,44 @@ def feature_percentiles(values: FloatArray, defined: BoolArray) -> FloatArray:
 
 
 def node_contexts(
-    nodes: Sequence[int],
+    positions: Sequence[int],
     features: FloatArray,
-    defined: BoolArray,
-    probabilities: FloatArray,
-    degrees: Sequence[int],
     *,
+    ids: Sequence[int],
+    predicted: Sequence[int],
+    probabilities: Sequence[float],
+    degrees: Sequence[int],
     names: Sequence[str] | None = None,
     labels: Sequence[int] | None = None,
 ) -> tuple[NodeContext, ...]:
-    """The contexts of some nodes, from the features [n, 6], their mask and probabilities [n, c] of all nodes.
+    """The contexts of some of k nodes, from what is known about all of them.
 
     Args:
-        nodes: the nodes to describe.
-        features: in the order of `FEATURES`; what stands where `defined` is False is ignored.
-        defined: whether each feature exists.
-        probabilities: of the classes, by the model.
-        degrees: [n] of the nodes.
+        positions: of the nodes to describe among the k.
+        features: [k, 6] in the order of `geometry.graph.FEATURES`, NaN where undefined.
+        ids: what each of the k nodes is called.
+        predicted: the class [k] that the model predicts.
+        probabilities: [k] of that class.
+        degrees: [k] of the nodes.
         names: of the classes; their numbers by default.
-        labels: the true classes [n]; None keeps them out of every explanation.
+        labels: the true classes [k], -1 for none; by default they stay out of every explanation.
     """
-    percentiles = feature_percentiles(features, defined)
+    percentiles = feature_percentiles(features)
 
     def class_name(index: int) -> str:
         return names[index] if names is not None else str(index)
 
-    def describe(node: int) -> NodeContext:
-        predicted = int(probabilities[node].argmax())
-        missing = [feature for feature, known in zip(DESCRIPTIONS, defined[node], strict=True) if not known]
+    def describe(at: int) -> NodeContext:
+        undefined = np.isnan(features[at])
         return NodeContext(
-            node=node,
-            prediction=class_name(predicted),
-            probability=float(probabilities[node, predicted]),
-            degree=int(degrees[node]),
-            values=tuple(np.where(defined[node], features[node], np.nan).tolist()),
-            percentiles=tuple(percentiles[node].tolist()),
-            undefined={feature.name: feature.absent for feature in missing},
-            label=class_name(int(labels[node])) if labels is not None and labels[node] >= 0 else None,
+            node=int(ids[at]),
+            prediction=class_name(predicted[at]),
+            probability=float(probabilities[at]),
+            degree=int(degrees[at]),
+            values=tuple(features[at].tolist()),
+            percentiles=tuple(percentiles[at].tolist()),
+            undefined={d.name: d.absent for d, gap in zip(DESCRIPTIONS, undefined, strict=True) if gap},
+            label=class_name(labels[at]) if labels is not None and labels[at] >= 0 else None,
         )
 
-    return tuple(describe(node) for node in nodes)
+    return tuple(describe(at) for at in positions)

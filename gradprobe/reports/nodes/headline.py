@@ -28,6 +28,8 @@ def points(summary: NodesSummary) -> tuple[str, ...]:
             f"Intervals are 95% t intervals of differences paired by seed, over {_range(seeds)}; each holds "
             "for itself: among many comparisons, about one in twenty excludes zero by chance alone."
         )
+    if any(found > 1 for found in seeds):
+        said.append(_what_seeds_vary(summary.graph.splits))
     tested = summary.graph.parts.get("test", 0)
     if tested:
         said.append(
@@ -39,10 +41,16 @@ def points(summary: NodesSummary) -> tuple[str, ...]:
         said.append(
             f"The reasoning of {join(never)} was never on: there, nothing but the name differs from base."
         )
+    said += [
+        f"In {run.untouched} of {count(run.seeds, 'seed')}, {_name(run)} had not acted yet in the epoch that "
+        "is scored, the one with the best validation accuracy."
+        for run in compared
+        if run.untouched and not run.is_variant and not _never_open(run)
+    ]
     cost = [run for run in compared if not run.is_variant and run.slowdown.seeds]
     if cost:
         said.append(
-            "An epoch takes "
+            "An update takes "
             + join(
                 [f"{number(run.slowdown.mean, digits=2)} times the base's with {_name(run)}" for run in cost]
             )
@@ -97,6 +105,15 @@ def _by(difference: float) -> str:
         return "equal to the base's"
     side = "higher" if difference > 0.0 else "lower"
     return f"{_points(abs(difference)).lstrip('+')} points {side} than the base's"
+
+
+def _what_seeds_vary(splits: int) -> str:
+    if splits > 1:
+        return f"Seeds differ in initialisation, dropout and the split, of which the graph has {splits}."
+    return (
+        "Seeds differ in initialisation and dropout. The split is the same in all: the intervals say nothing "
+        "about other training or test nodes."
+    )
 
 
 def _points(difference: float) -> str:

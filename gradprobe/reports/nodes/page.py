@@ -74,7 +74,8 @@ def _training(summary: NodesSummary) -> list[Section]:
             "Look whether energy falls where the reasoning is on.",
             plate="energy",
             caption="Above: disagreement of neighbours' gradients at hidden layers, before any correction; "
-            "band: lowest to highest seed. Below: the share of seeds in which the method acted.",
+            "band: lowest to highest seed. Below: the share of seeds in which the method acted, and how much "
+            "weight GraGR++ gave to its second pathway.",
         ),
     ]
     if summary.starts is not None:

@@ -21,7 +21,7 @@ SCORES: Mapping[str, str] = {"accuracy": "accuracy", "f1": "macro F1", "auroc": 
 
 @dataclass(frozen=True)
 class GraphFacts:
-    """The graph in numbers; `parts` counts the nodes that train, select, tune weights and test."""
+    """The graph in numbers; `parts` counts the nodes by what they are for, in words."""
 
     name: str
     nodes: int
@@ -29,6 +29,7 @@ class GraphFacts:
     features: int
     classes: int
     homophily: float
+    splits: int
     parts: Mapping[str, int]
     notes: tuple[str, ...]
 
@@ -39,7 +40,9 @@ class RunSummary:
 
     `test`, `validation` and `differences` (test, minus the base method's of the same seeds; empty for the
     base) are by the names of `SCORES`. `accuracy` is on validation nodes and `energy` per edge, over
-    epochs; `open` is the share of seeds that reasoned in an epoch, `open_share` the share of epochs.
+    epochs; `open` is the share of seeds that reasoned in an epoch, `open_share` the share of epochs;
+    `openness` is the weight of GraGR++'s pathways. `untouched` counts the seeds whose scored epoch lies
+    before the first that reasoned.
     `seconds` are of an epoch, `memory` is MiB; `slowdown` is seconds over those of the base.
     """
 
@@ -51,7 +54,9 @@ class RunSummary:
     differences: Mapping[str, Paired]
     accuracy: Band
     energy: Band
+    untouched: int
     open: Band
+    openness: Band
     open_share: Estimate
     seconds: Estimate
     memory: Estimate
@@ -136,7 +141,6 @@ class NodesSummary:
     epochs: int
     candidates: int
     options: tuple[tuple[str, str], ...]
-    cost_note: str
     starts: Starts | None
     snapshot: Snapshot | None
     failed: Mapping[str, str]

@@ -9,7 +9,7 @@ from gradprobe.geometry.graph import FEATURES
 from gradprobe.reports.averages import Estimate
 from gradprobe.reports.nodes.summary import BASE, SCORES, NodesSummary, Snapshot
 from gradprobe.reports.paired import Paired
-from gradprobe.reports.table import Table, estimate_cell
+from gradprobe.reports.table import Table
 from gradprobe.reports.wording import ABSENT, decimal, number
 
 _ROLES = {2.0: "hub", 1.5: "bridge", 1.0: "follower", 0.5: "outlier"}
@@ -25,8 +25,8 @@ def scores(summary: NodesSummary) -> Table:
                 run.model,
                 run.method,
                 str(run.seeds),
-                *(estimate_cell(run.test[name]) for name in SCORES),
-                estimate_cell(run.validation["accuracy"]),
+                *(_score_cell(run.test[name]) for name in SCORES),
+                _score_cell(run.validation["accuracy"]),
             )
             for run in summary.runs
         ),
@@ -59,19 +59,20 @@ def costs(summary: NodesSummary) -> Table:
     """Time and memory beside the base: the paper's Table 7."""
     return Table(
         title="Cost",
-        columns=("model", "method", "ms an epoch", "times the base", "peak MiB", "epochs with reasoning"),
+        columns=("model", "method", "ms an update", "times the base", "peak MiB", "epochs with reasoning"),
         rows=tuple(
             (
                 run.model,
                 run.method,
-                _scaled_cell(run.seconds, 1000.0),
-                estimate_cell(run.slowdown) if run.slowdown.seeds else ABSENT,
-                estimate_cell(run.memory) if run.memory.seeds else ABSENT,
-                f"{number(100.0 * run.open_share.mean)}%" if run.method != BASE else ABSENT,
+                _cost_cell(run.seconds, 1000.0),
+                _cost_cell(run.slowdown),
+                _cost_cell(run.memory),
+                f"{number(100.0 * run.open_share.mean, digits=2)}%" if run.method != BASE else ABSENT,
             )
             for run in summary.runs
         ),
-        note=summary.cost_note,
+        note="Time: the median over epochs, then the mean over seeds, lowest and highest below; runs side by "
+        "side slow each other down. Peak MiB: tensors alive at the peak of one update.",
         names=2,
     )
 
@@ -83,7 +84,8 @@ def conditions(summary: NodesSummary) -> Table:
         ("nodes, edges", f"{graph.nodes:,}, {graph.edges:,} (undirected, each once)"),
         ("features, classes", f"{graph.features:,}, {graph.classes}"),
         ("homophily", f"{number(graph.homophily)} of the edges join one class"),
-        *((f"{name} nodes", f"{nodes:,}") for name, nodes in graph.parts.items()),
+        *((f"nodes for {name}", f"{nodes:,}") for name, nodes in graph.parts.items()),
+        ("splits", str(graph.splits)),
         ("epochs", f"{summary.epochs}"),
         ("random starts a run", f"{summary.candidates}, the same for every method"),
         *(("treatment", note) for note in graph.notes),
@@ -97,11 +99,10 @@ def features(snapshot: Snapshot) -> Table:
     """The gradient features of the most conflicted nodes."""
     return Table(
         title="Gradient features of the most conflicted nodes",
-        columns=("node", "degree", "predicted class", "probability", *FEATURES),
+        columns=("node", "predicted class", "probability", *FEATURES),
         rows=tuple(
             (
                 str(snapshot.nodes[at]),
-                str(snapshot.degree[at]),
                 str(snapshot.predicted[at]),
                 number(float(snapshot.probability[at]), digits=2),
                 *map(_feature_cell, FEATURES, snapshot.features[at].tolist()),
@@ -154,6 +155,14 @@ def _paired_cell(found: Paired) -> str:
     return f"{mean}\n{low} to {high}" if found.seeds > 1 else mean
 
 
-def _scaled_cell(found: Estimate, factor: float) -> str:
-    scaled = Estimate(factor * found.mean, factor * found.low, factor * found.high, found.seeds)
-    return estimate_cell(scaled) if found.seeds else ABSENT
+def _score_cell(found: Estimate) -> str:
+    mean, low, high = (decimal(value, 3) for value in (found.mean, found.low, found.high))
+    return f"{mean}\n{low} to {high}" if found.seeds > 1 else mean
+
+
+def _cost_cell(found: Estimate, factor: float = 1.0) -> str:
+    """A mean with its range, where seeds differ; a dash where nothing was measured."""
+    if not found.seeds:
+        return ABSENT
+    mean, low, high = (number(factor * value) for value in (found.mean, found.low, found.high))
+    return mean if low == high else f"{mean}\n{low} to {high}"

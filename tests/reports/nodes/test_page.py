@@ -89,7 +89,7 @@ def test_the_role_is_a_word_and_what_is_undefined_is_called_so() -> None:
     found = snapshot()
     found.features[0] = (9.0, np.nan, 1.0, -0.4, 1.5, 0.2)
     row = tables.features(found).rows[0]
-    assert row[4:] == ("9.00", "undefined", "1.00", "−0.400", "bridge", "0.200")
+    assert row[3:] == ("9.00", "undefined", "1.00", "−0.400", "bridge", "0.200")
 
 
 def test_differences_have_signs_and_intervals_and_rounding_leaves_no_noise() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from gradprobe.reports import colours
 from gradprobe.reports.figures.canvas import label, panels
@@ -31,6 +32,7 @@ def draw(summary: NodesSummary) -> Figure | None:
     panel.set_title(f"{label(found.model)}, {label(found.method)}, seed {found.seed}")
     panel.set_xlabel("epoch (dashed: one start is chosen)")
     panel.set_ylabel("validation accuracy")
+    panel.xaxis.set_major_locator(MaxNLocator(integer=True))
     panel.legend(loc="lower right")
     return figure
 
