@@ -1,0 +1,56 @@
+"""gradprobe dynamics."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from gradprobe.commands.arguments import Out, names
+
+
+def dynamics(
+    datasets: Annotated[
+        str | None,
+        typer.Argument(
+            help="Graphs such as cora,texas,sbm:0.3. Default: the karate club and block models of homophily "
+            "0.1 to 0.9, which need no download."
+        ),
+    ] = None,
+    *,
+    seeds: Annotated[int | None, typer.Option(help="Runs of each graph.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Epochs of each network.")] = None,
+    nodes: Annotated[int | None, typer.Option(help="Nodes between which kernels are measured.")] = None,
+    root: Annotated[Path | None, typer.Option(help="The folder of PyG's data sets.")] = None,
+    jobs: Annotated[int, typer.Option(help="Cells that run side by side; results do not depend on it.")] = 0,
+    out: Out = None,
+) -> None:
+    """Align kernels with graph and labels over training, and put residual propagation beside a GCN."""
+    from gradprobe.reports.dynamics.page import dynamics_page
+    from gradprobe.reports.page import show_page, write_page
+    from gradprobe.studies.dynamics import dynamics_config, run_dynamics
+
+    given: dict[str, Any] = {"datasets": names(datasets), "seeds": seeds, "epochs": epochs, "nodes": nodes}
+    config = dynamics_config(**{name: value for name, value in given.items() if value is not None})
+    folder = out or Path("runs") / "dynamics"
+    console = Console()
+    try:
+        with console.status("0 runs finished") as status:
+            summary = run_dynamics(
+                config,
+                folder,
+                root=root,
+                jobs=jobs,
+                watch=lambda done, total: status.update(f"{done} of {total} runs finished"),
+            )
+    except KeyboardInterrupt:
+        console.print("\ninterrupted; the same command goes on from here")
+        sys.exit(130)
+    page = dynamics_page(summary)
+    console.print(show_page(page))
+    console.print(f"report: {write_page(page, folder)}", soft_wrap=True, highlight=False, markup=False)
+    if summary.failures:
+        sys.exit(1)
