@@ -1,4 +1,4 @@
-"""Combiners on five tasks of whole graphs: the given label and four properties (GraGR's Table 2, well defined).
+"""Combiners on five tasks of whole graphs: the label and four properties (GraGR's Table 2, well defined).
 
     python benchmarks/graph_tasks.py mutag|proteins [--root DIR] [--out DIR] [--seeds 5] [--epochs 30]
     python benchmarks/graph_tasks.py hiv --table hiv.csv.gz [--molecules 1000]
