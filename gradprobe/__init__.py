@@ -10,7 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gradprobe.probes import GradientProbe, NodeGradientProbe, RepresentationProbe
+    from gradprobe.probes import GradientProbe, KernelProbe, NodeGradientProbe, RepresentationProbe
     from gradprobe.reports import report
     from gradprobe.trace import Trace
     from gradprobe.training import CombinedUpdate
@@ -19,6 +19,7 @@ __version__ = "0.1.0"
 __all__ = [
     "CombinedUpdate",
     "GradientProbe",
+    "KernelProbe",
     "NodeGradientProbe",
     "RepresentationProbe",
     "Trace",
@@ -29,6 +30,7 @@ __all__ = [
 _HOMES = {
     "CombinedUpdate": "gradprobe.training",
     "GradientProbe": "gradprobe.probes",
+    "KernelProbe": "gradprobe.probes",
     "NodeGradientProbe": "gradprobe.probes",
     "RepresentationProbe": "gradprobe.probes",
     "Trace": "gradprobe.trace",

@@ -4,6 +4,7 @@ from gradprobe.probes.depth import DepthProbe
 from gradprobe.probes.depth_profile import DepthProfile, SignalProfile
 from gradprobe.probes.gradient import GradientProbe
 from gradprobe.probes.inert import evaluating, inert
+from gradprobe.probes.kernel import KernelMeasurement, KernelProbe
 from gradprobe.probes.node_gradients import NodeGradients
 from gradprobe.probes.nodes import NodeGradientProbe
 from gradprobe.probes.representation import RepresentationProbe
@@ -12,6 +13,8 @@ __all__ = [
     "DepthProbe",
     "DepthProfile",
     "GradientProbe",
+    "KernelMeasurement",
+    "KernelProbe",
     "NodeGradientProbe",
     "NodeGradients",
     "RepresentationProbe",
