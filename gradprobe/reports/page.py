@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,17 +70,19 @@ def write_page(page: Page, out: Path) -> Path:
 
 
 def show_page(page: Page) -> RenderableType:
-    """The page for a rich console: its words and its tables."""
+    """The page for a rich console: its words, its tables and remarks."""
     return Group(
         Text(page.title, style="bold"),
         Text(page.subtitle, style="dim"),
         Text(f"\n{page.headline}", style="bold"),
         *(Text(f"  • {point}") for point in page.points),
         Text(""),
-        *(
-            rich_table(table)
-            for section in page.sections
-            for table in section.tables
-            if table.rows and not table.folded
-        ),
+        *(shown for section in page.sections for shown in _show_section(section)),
     )
+
+
+def _show_section(section: Section) -> Iterator[RenderableType]:
+    yield from (rich_table(table) for table in section.tables if table.rows and not table.folded)
+    for name, text in section.remarks:
+        yield Text(name, style="bold")
+        yield Text(f"{text}\n")

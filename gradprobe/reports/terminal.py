@@ -22,13 +22,11 @@ def rich_table(table: Table) -> RichTable:
     )
     for position, column in enumerate(table.columns):
         named = position < table.names
-        # A table without numbers ends in a column of words, which are folded and not cut.
-        words = named and position == len(table.columns) - 1
         shown.add_column(
             Text(column),
             justify="left" if named else "right",
-            overflow="ellipsis" if named and not words else "fold",
-            max_width=_NAME_WIDTH if named and not words else None,
+            overflow="ellipsis" if named else "fold",
+            max_width=_NAME_WIDTH if named else None,
         )
     for row in table.rows:
         shown.add_row(*(Text(cell) for cell in row))

@@ -89,8 +89,8 @@ def test_an_endpoint_that_fails_is_told_and_the_template_answers(
         found.body = "{"
         printed = call(*SMALL, "--out", karate[0], "--llm", found.url, "--llm-model", "small")
     words = " ".join(printed.split())
-    assert "the language model small gave no answer: an answer that is not JSON" in words
-    assert "the template answered instead" in words
+    assert "The language model small gave no answer: an answer that is not JSON" in words
+    assert "The template answers instead." in words
     assert "Conflict intensity" in words
 
 

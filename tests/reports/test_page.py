@@ -26,7 +26,14 @@ def page() -> Page:
         headline="Nothing was gained.",
         points=("GRE < GD",),
         sections=(
-            Section("Accuracy", "Look for a fall.", (SHOWN, FOLDED), plate="drawdown", caption="A line."),
+            Section(
+                "Accuracy",
+                "Look for a fall.",
+                (SHOWN, FOLDED),
+                plate="drawdown",
+                caption="A line.",
+                remarks=(("Node <7>", "It stands alone."),),
+            ),
             Section("Scatter", "Look for a slope.", plate="missing", empty="No edit was made."),
         ),
         images={"drawdown": draw_image(draw, "Accuracy falls to 0.7")},
@@ -42,6 +49,8 @@ def test_a_page_is_one_html_file_with_its_words_tables_and_figures(tmp_path: Pat
         "GRE &lt; GD",
         "gcn &lt;b&gt;",
         "A line.",
+        "<dt>Node &lt;7&gt;</dt>",
+        "<dd>It stands alone.</dd>",
     ):
         assert text in html
     assert 'src="data:image/png;base64,' in html
@@ -64,6 +73,8 @@ def test_the_terminal_shows_words_and_open_tables_but_no_folded_ones() -> None:
     assert "Nothing was gained." in text
     assert "gcn <b>" in text
     assert "hidden" not in text
+    assert "Node <7>" in text
+    assert "It stands alone." in text
 
 
 def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:

@@ -10,12 +10,13 @@ from gradprobe.reports.nodes import tables
 from gradprobe.reports.nodes.figures import FIGURES
 from gradprobe.reports.nodes.headline import headline, points, subtitle, title
 from gradprobe.reports.nodes.summary import NodesSummary
+from gradprobe.reports.nodes.words import Told, remarks
 from gradprobe.reports.page import Page
 from gradprobe.reports.section import Section
 from gradprobe.reports.wording import number
 
 
-def nodes_page(summary: NodesSummary, *, explanations: Sequence[tables.Told] = ()) -> Page:
+def nodes_page(summary: NodesSummary, *, explanations: Sequence[Told] = ()) -> Page:
     """The page on node methods; `explanations` are of the snapshot's most conflicted nodes."""
     return Page(
         title=title(summary),
@@ -132,14 +133,15 @@ def _places(summary: NodesSummary) -> list[Section]:
     ]
 
 
-def _words(summary: NodesSummary, explanations: Sequence[tables.Told]) -> list[Section]:
+def _words(summary: NodesSummary, explanations: Sequence[Told]) -> list[Section]:
     sections = []
     if summary.snapshot is not None and len(summary.snapshot.most_conflicted):
         sections.append(
             Section(
                 "The most conflicted nodes in words",
                 "Look up these nodes: their labels, their edges, their neighbours' labels.",
-                tables=(tables.features(summary.snapshot), tables.explanations(explanations)),
+                tables=(tables.features(summary.snapshot),),
+                remarks=remarks(explanations),
             )
         )
     sections.append(

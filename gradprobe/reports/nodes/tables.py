@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
-
 from gradprobe.geometry.graph import FEATURES
 from gradprobe.reports.averages import Estimate
 from gradprobe.reports.nodes.summary import BASE, SCORES, NodesSummary, Snapshot
@@ -99,7 +96,7 @@ def features(snapshot: Snapshot) -> Table:
     """The gradient features of the most conflicted nodes."""
     return Table(
         title="Gradient features of the most conflicted nodes",
-        columns=("node", "predicted class", "probability", *FEATURES),
+        columns=("node", "class", "probability", *FEATURES),
         rows=tuple(
             (
                 str(snapshot.nodes[at]),
@@ -109,40 +106,9 @@ def features(snapshot: Snapshot) -> Table:
             )
             for at in snapshot.most_conflicted
         ),
-        note="Conflict in squared gradient norm; stability a mean cosine; influence in gradient norm; "
+        note="The predicted class and its probability. Conflict in squared gradient norm; stability a mean "
+        "cosine; influence in gradient norm; "
         "confidence a negative cosine; receptiveness without a unit.",
-    )
-
-
-class Told(Protocol):
-    """An explanation as the report shows it: of `node`, the words, who wrote them, and why that one did."""
-
-    @property
-    def node(self) -> int:
-        """The node's id."""
-
-    @property
-    def text(self) -> str:
-        """The words."""
-
-    @property
-    def source(self) -> str:
-        """The template, or the name of a language model."""
-
-    @property
-    def note(self) -> str:
-        """Why the template stands in for a language model; empty where it does not."""
-
-
-def explanations(told: Sequence[Told]) -> Table:
-    """The words about the most conflicted nodes, and whose they are."""
-    notes = dict.fromkeys(entry.note for entry in told if entry.note)
-    return Table(
-        title="Explanations",
-        columns=("node", "by", "words"),
-        rows=tuple((str(entry.node), entry.source, entry.text) for entry in told),
-        note=" ".join(f"Note: {note}; the template answered instead." for note in notes),
-        names=3,
     )
 
 

@@ -11,6 +11,7 @@ from gradprobe.reports.figures.canvas import drawing
 from gradprobe.reports.nodes import tables
 from gradprobe.reports.nodes.figures import FIGURES
 from gradprobe.reports.nodes.page import nodes_page
+from gradprobe.reports.nodes.words import remarks
 from gradprobe.reports.page import Page, show_page, write_page
 
 from ._summaries import run, snapshot, summary
@@ -72,8 +73,15 @@ def test_the_terminal_shows_explanations_to_their_last_word(page: Page) -> None:
 
 def test_why_the_template_stands_in_is_told_once() -> None:
     note = "the language model small gave no answer: status 500"
-    table = tables.explanations([Words(1, "a", note=note), Words(2, "b", note=note)])
-    assert table.note == f"Note: {note}; the template answered instead."
+    assert remarks([Words(1, "a", note=note), Words(2, "b", note=note)]) == (
+        ("Note", "The language model small gave no answer: status 500. The template answers instead."),
+        ("Node 1, by the template", "a"),
+        ("Node 2, by the template", "b"),
+    )
+
+
+def test_a_language_model_is_named_beside_its_words() -> None:
+    assert remarks([Words(1, "a", source="small")]) == (("Node 1, by the language model small", "a"),)
 
 
 def test_the_most_conflicted_nodes_come_first_and_undefined_ones_not_at_all() -> None:

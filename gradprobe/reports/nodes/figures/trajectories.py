@@ -16,7 +16,7 @@ def draw(summary: NodesSummary) -> Figure | None:
     found = summary.starts
     if found is None:
         return None
-    figure, (panel,) = panels([2.6])
+    figure, (panel,) = panels([2.6], extra=0.8)
     for position, accuracies in enumerate(found.accuracies):
         chosen = position == found.chosen
         panel.plot(
@@ -33,7 +33,8 @@ def draw(summary: NodesSummary) -> Figure | None:
     panel.set_xlabel("epoch (dashed: one start is chosen)")
     panel.set_ylabel("validation accuracy")
     panel.xaxis.set_major_locator(MaxNLocator(integer=True))
-    panel.legend(loc="lower right")
+    handles, names = panel.get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside upper center", ncols=2)
     return figure
 
 
