@@ -36,6 +36,7 @@ from gradprobe.geometry import (
     predicted_cosines,
     signal,
 )
+from gradprobe.reports.candidates import candidates
 
 Row = dict[str, object]
 Counts = dict[str, float]
@@ -93,7 +94,8 @@ def false_gains(replicates: int) -> Iterator[Row]:
     At equal step length and at equal learning rate, over averaging and over reweighted averaging with the
     same mean focal share. Where there is no gain, 2.5 % is nominal.
     """
-    names = [name for name in combiners.names() if name != "weighted" and combiners.get(name).needs_gramian]
+    tried = (combiner for _, combiner, _ in candidates({}) if combiner is not None)
+    names = [combiner.name for combiner in tried if combiner.needs_gramian]
     for number, (label, population, same) in enumerate(_gain_cases()):
         judged = partial(_judge, population, names, same)
         count = replicates if not same and population.products.max() == 0.0 else max(replicates // 5, 10)
