@@ -47,7 +47,7 @@ class DepthConfig(BaseModel):
 
     dataset: str = "karate"
     model: Literal["gcn", "gat"] = "gcn"
-    layers: tuple[Depth, ...] = (2, 8, 32)
+    layers: Annotated[tuple[Depth, ...], Field(min_length=1)] = (2, 8, 32)
     residual: bool = False
     normalize: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     seeds: Count = 3
@@ -57,7 +57,7 @@ class DepthConfig(BaseModel):
     weight_decay: Annotated[float, Field(ge=0)] = 5e-4
     probe_every: Count = 20
 
-    def keys(self) -> list[DepthKey]:
+    def runs(self) -> list[DepthKey]:
         """The runs, shallow ones first."""
         variants: list[tuple[bool, float | None]] = [(False, None)]
         if self.residual:
@@ -103,7 +103,7 @@ def run_depth(
     outcome = run_grid(
         out,
         identity={"study": "depth", "data": _digest(dataset), "graph": dataset.name, **options.model_dump()},
-        keys=config.keys(),
+        keys=config.runs(),
         work=DepthWork(dataset, options),
         result=DepthRun,
         jobs=jobs,
@@ -189,6 +189,8 @@ def _train(
     x, edges, labels = graph_tensors(data)
     x = x / x.abs().sum(dim=1, keepdim=True).clamp(min=1e-12)
     nodes = {name: torch.as_tensor(getattr(split, name)) for name in ("train", "validation", "test")}
+    for conv in model.convs:  # the same edges at every step: a GCN need not normalise them again
+        setattr(conv, "cached", options.model == "gcn")  # noqa: B010
     probe, log = DepthProbe(model, layers=()), _Log()
     for epoch in range(options.epochs):
         states = model.representations(x, edges)
@@ -242,6 +244,7 @@ def _number(value: float) -> float | None:
 
 
 def _graph(data: NodeDataset) -> DepthGraph:
+    labelled = np.bincount(data.labels[data.labels >= 0])
     return DepthGraph(
         name=data.name,
         nodes=data.nodes,
@@ -249,6 +252,7 @@ def _graph(data: NodeDataset) -> DepthGraph:
         classes=data.classes,
         homophily=data.homophily,
         components=len(np.unique(components(data.edge_index, data.nodes))),
+        largest_class=float(labelled.max() / labelled.sum()),
         notes=data.notes,
     )
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy.stats import rankdata
 
 from gradprobe.geometry import FloatArray
 from gradprobe.reports.depth.records import DepthRun, Signal, course, grid
@@ -75,19 +74,22 @@ def compare(
     known = ~np.isnan(values).any(axis=1)
     cells = _cells([run for run, ok in zip(runs, known, strict=True) if ok])
     values = values[known]
-    reason = _reason(values, len(cells))
-    gradient, representation, advantage = (
-        [_UNKNOWN] * 3 if reason else _bootstrap(values, cells, _statistics, seed)
-    )
+    reason = _reason(values, cells)
+    found = [_UNKNOWN] * 3
+    if not reason:
+        weights = _weights(cells, seed)
+        gradient, representation = (_spearman(values[:, i], values[:, 2], weights) for i in (0, 1))
+        advantage = np.abs(gradient) - np.abs(representation)
+        found = [_interval(drawn) for drawn in (gradient, representation, advantage)]
     return Comparison(
         measure=measure,
         place=place,
         moment=moment,
-        gradient=gradient,
-        representation=representation,
-        advantage=advantage,
+        gradient=found[0],
+        representation=found[1],
+        advantage=found[2],
         runs=len(values),
-        cells=len(cells),
+        cells=len(set(cells)),
         reason=reason,
     )
 
@@ -96,9 +98,9 @@ def depth_alone(runs: Sequence[DepthRun], *, seed: int = 0) -> Interval:
     """Rank correlation of test accuracy with the number of layers, which any similarity has to beat."""
     values = np.array([(run.key.layers, run.test) for run in runs]).reshape(-1, 2)
     cells = _cells(runs)
-    if _reason(values, len(cells)):
+    if _reason(values, cells):
         return _UNKNOWN
-    return _bootstrap(values, cells, lambda rows: [_spearman(rows[:, 0], rows[:, 1])], seed)[0]
+    return _interval(_spearman(values[:, 0], values[:, 1], _weights(cells, seed)))
 
 
 def similarity(run: DepthRun, signal: Signal, measure: Measure, place: Place, moment: Moment) -> float:
@@ -123,44 +125,48 @@ def similarity(run: DepthRun, signal: Signal, measure: Measure, place: Place, mo
 _UNKNOWN = Interval(np.nan, np.nan, np.nan)
 
 
-def _cells(runs: Sequence[DepthRun]) -> list[list[int]]:
-    """The places of the runs of each depth and architecture."""
-    places: dict[tuple[int, str], list[int]] = {}
-    for place, run in enumerate(runs):
-        places.setdefault((run.key.layers, run.key.variant), []).append(place)
-    return list(places.values())
+def _cells(runs: Sequence[DepthRun]) -> list[int]:
+    """The number of each run's cell: its depth and architecture."""
+    numbers: dict[tuple[int, str], int] = {}
+    return [numbers.setdefault((run.key.layers, run.key.variant), len(numbers)) for run in runs]
 
 
-def _reason(values: FloatArray, cells: int) -> str:
-    if cells < FEWEST_CELLS:
+def _reason(values: FloatArray, cells: list[int]) -> str:
+    if len(set(cells)) < FEWEST_CELLS:
         return f"fewer than {FEWEST_CELLS} depths and architectures with both similarities"
     if any(len(set(column.tolist())) < 2 for column in values.T):
         return "a similarity or the accuracy is the same in all runs"
     return ""
 
 
-def _statistics(rows: FloatArray) -> list[float]:
-    gradient, representation = _spearman(rows[:, 0], rows[:, 2]), _spearman(rows[:, 1], rows[:, 2])
-    return [gradient, representation, abs(gradient) - abs(representation)]
+def _weights(cells: list[int], seed: int) -> FloatArray:
+    """How often each run [r] counts: once in the first row, as its cell was drawn in the others."""
+    count = max(cells) + 1
+    drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=RESAMPLES)
+    return np.vstack([np.ones(len(cells)), drawn[:, cells]])
 
 
-def _spearman(first: FloatArray, second: FloatArray) -> float:
-    """Spearman's rank correlation, ties at their mean rank; NaN where one side is constant."""
-    ranks = [rankdata(values) - (len(values) + 1) / 2 for values in (first, second)]
-    size = np.sqrt(np.sum(ranks[0] ** 2) * np.sum(ranks[1] ** 2))
-    return float(ranks[0] @ ranks[1] / size) if size > 0 else float("nan")
+def _spearman(first: FloatArray, second: FloatArray, weights: FloatArray) -> FloatArray:
+    """Spearman's rank correlations [k] of values [r] that count as often as weights [k, r] say.
+
+    Ties stand at their mean rank; NaN where one side is constant.
+    """
+    ranks = [_ranks(values, weights) for values in (first, second)]
+    products = [(weights * ranks[i] * ranks[j]).sum(axis=1) for i, j in ((0, 1), (0, 0), (1, 1))]
+    size = np.sqrt(products[1] * products[2])
+    constant = np.full(len(weights), np.nan)
+    return np.clip(np.divide(products[0], size, out=constant, where=size > 1e-9), -1.0, 1.0)
 
 
-def _bootstrap(
-    values: FloatArray, cells: list[list[int]], statistics: Callable[[FloatArray], list[float]], seed: int
-) -> list[Interval]:
-    generator = np.random.default_rng(seed)
-    drawn = []
-    for _ in range(RESAMPLES):
-        chosen = generator.integers(len(cells), size=len(cells))
-        drawn.append(statistics(values[np.concatenate([cells[i] for i in chosen])]))
-    tails = [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
-    low, high = np.nanquantile(np.array(drawn), tails, axis=0)
-    return [
-        Interval(value, float(a), float(b)) for value, a, b in zip(statistics(values), low, high, strict=True)
-    ]
+def _ranks(values: FloatArray, weights: FloatArray) -> FloatArray:
+    """Mean ranks [k, r], counted from their mean."""
+    _, level = np.unique(values, return_inverse=True)
+    at_level = weights @ (level[:, None] == np.arange(level.max() + 1))
+    upper = np.cumsum(at_level, axis=1)
+    return np.asarray((upper - at_level / 2 - upper[:, -1:] / 2)[:, level])
+
+
+def _interval(drawn: FloatArray) -> Interval:
+    """The value, which comes first, with the quantiles of those that were drawn."""
+    low, high = np.nanquantile(drawn[1:], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Interval(float(drawn[0]), float(low), float(high))

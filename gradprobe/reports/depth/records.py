@@ -80,7 +80,10 @@ class DepthRun(_Record):
 
 
 class DepthGraph(_Record):
-    """The graph of a study, as its report names it."""
+    """The graph of a study, as its report names it.
+
+    `largest_class` is the share of labelled nodes in the largest class.
+    """
 
     name: str
     nodes: int
@@ -88,6 +91,7 @@ class DepthGraph(_Record):
     classes: int
     homophily: float
     components: int
+    largest_class: float
     notes: tuple[str, ...]
 
 

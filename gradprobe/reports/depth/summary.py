@@ -80,8 +80,9 @@ def summarise_depth(
     for run in runs:
         groups.setdefault((run.key.residual, run.key.norm or 0.0, run.key.layers), []).append(run)
     cells = tuple(_cell(groups[group]) for group in sorted(groups))
+    distinct = _distinct(runs)
     comparisons = tuple(
-        compare(runs, measure=measure, place=place, moment=moment)
+        compare(distinct, measure=measure, place=place, moment=moment)
         for measure in MEASURES
         for place in PLACES
         for moment in MOMENTS
@@ -92,9 +93,18 @@ def summarise_depth(
         cells=cells,
         gains=_gains(cells),
         comparisons=comparisons,
-        depth=depth_alone(runs),
+        depth=depth_alone(distinct),
         failures={key.id: reason for key, reason in (failures or {}).items()},
     )
+
+
+def _distinct(runs: Sequence[DepthRun]) -> list[DepthRun]:
+    """The runs without those that repeat another: two layers leave nothing to skip."""
+    networks = {
+        (run.key.layers, run.key.residual and run.key.layers > 2, run.key.norm, run.key.seed): run
+        for run in runs
+    }
+    return list(networks.values())
 
 
 def _cell(runs: list[DepthRun]) -> DepthCell:
