@@ -5,6 +5,7 @@ from __future__ import annotations
 from gradprobe.reports.averages import over_seeds
 from gradprobe.reports.editing.records import NAMES
 from gradprobe.reports.editing.summary import BASELINES, EditSummary, MethodSummary
+from gradprobe.reports.paired import Paired
 from gradprobe.reports.wording import count, interval, join, number, spread
 
 
@@ -20,7 +21,16 @@ def headline(summary: EditSummary) -> str:
 
 def points(summary: EditSummary) -> tuple[str, ...]:
     """What qualifies it: differences with their intervals, success, and the cells that are missing."""
-    said = [_saved(found) for found in summary.methods if found.saved is not None and found.saved.seeds > 1]
+    compared = [
+        (found, found.saved) for found in summary.methods if found.saved is not None and found.saved.seeds > 1
+    ]
+    said = [_saved(found, saved) for found, saved in compared if saved.excludes_zero]
+    even = len(compared) - len(said)
+    if compared:
+        said.append(
+            f"{even} of {count(len(compared), 'comparison')} with the method's baseline cannot be told from "
+            "zero: a 95% interval each, so about one in twenty is off by chance."
+        )
     short = [found for found in summary.methods if found.success.seeds and found.success.mean < 1.0]
     if short:
         failed = join(
@@ -39,12 +49,8 @@ def _lost(found: MethodSummary) -> str:
     return number(over_seeds([drawdown.mean for drawdown in found.test]).mean)
 
 
-def _saved(found: MethodSummary) -> str:
-    saved = found.saved
-    assert saved is not None  # the caller's filter
+def _saved(found: MethodSummary, saved: Paired) -> str:
     against = NAMES[BASELINES[found.method]]
     name = f"{NAMES[found.model]}, {found.protocol}: {NAMES[found.method]}"
-    if not saved.excludes_zero:
-        return f"{name} cannot be told from {against} ({number(saved.mean, signed=True)}, {interval(saved)})."
     verb = "saves" if saved.mean > 0 else "costs"
     return f"{name} {verb} {number(abs(saved.mean))} of test accuracy against {against} ({interval(saved)})."
