@@ -7,7 +7,7 @@ mean over seeds.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import Literal
 
@@ -102,13 +102,17 @@ def _moves_together(summary: DynamicsSummary) -> Claim:
 
 
 def _explains(summary: DynamicsSummary) -> Claim:
-    return _correlated(
+    claim = _correlated(
         summary,
         "Alignment explains where graph networks succeed and fail.",
         lambda graph: graph.graph_target.mean,
         lambda graph: graph.gain,
         "graph–target alignment with accuracy, GCN minus MLP",
     )
+    alone = rank_correlation(
+        [graph.homophily for graph in summary.graphs], [graph.gain for graph in summary.graphs]
+    )
+    return claim if alone.reason else replace(claim, found=f"{claim.found}; homophily: {_correlation(alone)}")
 
 
 def _explains_by_kernel(summary: DynamicsSummary) -> Claim:

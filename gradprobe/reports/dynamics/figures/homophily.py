@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from gradprobe.reports.averages import Estimate
 from gradprobe.reports.dynamics.figures import marks
 from gradprobe.reports.dynamics.summary import DynamicsSummary, GraphSummary
-from gradprobe.reports.figures.canvas import legend, panels
+from gradprobe.reports.figures.canvas import headroom, panels
 from gradprobe.reports.wording import number
 
 
@@ -22,9 +22,10 @@ def draw(summary: DynamicsSummary) -> Figure | None:
         y = [read(graph).mean for graph in shown]
         axes.plot(x, y, linestyle="", marker=mark.shape, color=mark.colour, label=mark.name, markersize=6)
     top = [max(read(graph).mean for _, read in _SERIES) for graph in shown]
+    axes.set(xlabel="edge homophily", ylabel="alignment (centred)", xlim=(-0.02, 1.12))
+    headroom(axes, share=0.06)
     marks.name_points(axes, list(zip(x, top, strict=True)), [marks.graph_name(graph) for graph in shown])
-    axes.set(xlabel="edge homophily", ylabel="alignment (centred)", xlim=(-0.02, 1.08))
-    legend(figure, axes)
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return figure
 
 

@@ -31,11 +31,12 @@ def draw(summary: DynamicsSummary) -> Figure | None:
             panel.plot([place], [gain.mean], "^" if won else "v", color=colour, markersize=7)
             if gain.seeds > 1:
                 panel.plot([place, place], [gain.low, gain.high], color=colour, linewidth=1.0)
+        panel.axhline(0.0, color=colours.FAINT, linewidth=0.8)
+        panel.margins(x=0.16, y=0.12)
+        panel.set(xlabel=name, ylabel="accuracy, GCN − MLP")
+        panel.autoscale_view()
         places = [(place, graph.gain) for place, graph in zip(x, shown, strict=True)]
         marks.name_points(panel, places, [marks.graph_name(graph) for graph in shown])
-        panel.axhline(0.0, color=colours.FAINT, linewidth=0.8)
-        panel.margins(x=0.14)
-        panel.set(xlabel=name, ylabel="accuracy, GCN − MLP")
     axes[1].axvline(0.0, color=colours.FAINT, linewidth=0.8)
     return figure
 
