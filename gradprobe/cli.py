@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from gradprobe import __version__
-from gradprobe.commands import compare, data, dynamics, edit, nodes, read
+from gradprobe.commands import compare, data, depth, dynamics, edit, nodes, read
 from gradprobe.errors import GradprobeError
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app = typer.Typer(
 for command in (
     compare.compare,
     compare.demo,
+    depth.depth,
     dynamics.dynamics,
     edit.edit,
     nodes.nodes,

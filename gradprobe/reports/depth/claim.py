@@ -155,7 +155,7 @@ def _spearman(first: FloatArray, second: FloatArray, weights: FloatArray) -> Flo
     products = [(weights * ranks[i] * ranks[j]).sum(axis=1) for i, j in ((0, 1), (0, 0), (1, 1))]
     size = np.sqrt(products[1] * products[2])
     constant = np.full(len(weights), np.nan)
-    return np.clip(np.divide(products[0], size, out=constant, where=size > 1e-9), -1.0, 1.0)
+    return np.asarray(np.clip(np.divide(products[0], size, out=constant, where=size > 1e-9), -1.0, 1.0))
 
 
 def _ranks(values: FloatArray, weights: FloatArray) -> FloatArray:
