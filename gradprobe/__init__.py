@@ -10,7 +10,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gradprobe.probes import GradientProbe, KernelProbe, NodeGradientProbe, RepresentationProbe
+    from gradprobe.probes import (
+        DepthProbe,
+        GradientProbe,
+        KernelProbe,
+        NodeGradientProbe,
+        RepresentationProbe,
+    )
     from gradprobe.reports import report
     from gradprobe.trace import Trace
     from gradprobe.training import CombinedUpdate
@@ -18,6 +24,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "CombinedUpdate",
+    "DepthProbe",
     "GradientProbe",
     "KernelProbe",
     "NodeGradientProbe",
@@ -29,6 +36,7 @@ __all__ = [
 
 _HOMES = {
     "CombinedUpdate": "gradprobe.training",
+    "DepthProbe": "gradprobe.probes",
     "GradientProbe": "gradprobe.probes",
     "KernelProbe": "gradprobe.probes",
     "NodeGradientProbe": "gradprobe.probes",

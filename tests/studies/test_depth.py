@@ -107,7 +107,7 @@ def test_the_same_folder_goes_on_with_more_depths_and_seeds_and_refuses_other_op
         run_depth(config.model_copy(update={"epochs": 5}), tmp_path, jobs=1)
 
 
-def test_the_number_of_jobs_changes_nothing_but_the_seconds():
+def test_a_run_depends_on_its_key_alone():
     work = DepthWork(load_graph("sbm:0.7"), _options())
     key = DepthKey(layers=3, residual=True, norm=4.0, seed=1)
     one, two = (work(key).model_copy(update={"seconds": 0.0}) for _ in range(2))
