@@ -13,7 +13,8 @@ class FeatureDropout(nn.Dropout):
     """Dropout that draws nothing for the zeros of constant inputs, which it could not change.
 
     The same distribution as `nn.Dropout`, at a small part of its cost on bags of words. The positions of
-    the nonzero entries are kept for the tensor seen last; one changed in place is looked at anew.
+    the nonzero entries are kept for the tensor seen last; one changed in place is looked at anew. Sparse
+    inputs, coalesced, stay sparse.
     """
 
     def __init__(self, p: float) -> None:
@@ -23,13 +24,23 @@ class FeatureDropout(nn.Dropout):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """The inputs [n, d], in training with each entry zero at the rate and the others scaled up."""
-        if not self.training or self.p == 0.0 or inputs.requires_grad:
+        if not self.training or self.p == 0.0:
+            return inputs
+        if inputs.layout == torch.sparse_coo:
+            values = self._thinned(inputs.values())
+            return torch.sparse_coo_tensor(
+                inputs.indices(), values, inputs.shape, is_coalesced=True, check_invariants=False
+            )
+        if inputs.requires_grad:
             return super().forward(inputs)
         positions = self._nonzero(inputs)
         flat = inputs.reshape(-1)
-        kept = torch.rand(len(positions), device=inputs.device) >= self.p
-        values = torch.where(kept, flat[positions] / (1.0 - self.p), flat.new_zeros(()))
+        values = self._thinned(flat[positions])
         return torch.zeros_like(flat).index_copy(0, positions, values).reshape(inputs.shape)
+
+    def _thinned(self, values: Tensor) -> Tensor:
+        kept = torch.rand(len(values), device=values.device) >= self.p
+        return torch.where(kept, values / (1.0 - self.p), values.new_zeros(()))
 
     def __getstate__(self) -> dict[str, Any]:
         """The state without what is remembered of the inputs, which a copy would not share."""

@@ -160,10 +160,16 @@ class NodesWork:
     def __call__(self, key: NodeKey) -> NodeRun:
         """One run; the seed draws the starts, the meta nodes and chooses among the splits."""
         config, graph = self.config, self.graph
-        data = NodeData.of(
-            graph, graph.splits[key.seed % len(graph.splits)], seed=key.seed, normalise=config.normalise
-        )
         options = config.method(key.method)
+        # These start with a linear map; the Hessian of the implicit hypergradient needs dense features.
+        linear = key.model in ("gcn", "gat", "sage") and graph.features.shape[1] > config.width
+        data = NodeData.of(
+            graph,
+            graph.splits[key.seed % len(graph.splits)],
+            seed=key.seed,
+            normalise=config.normalise,
+            sparse=linear and options.neumann_terms == 1,
+        )
         earlier = EarlierState()
         result = train_nodes(
             lambda seed: self._model(key.model, seed),

@@ -31,7 +31,8 @@ class NodeEpoch:
     `loss` is the training loss of the step, with dropout; `validation_loss` and `accuracy` are of the
     selection nodes afterwards. `energy` is the mean over hidden layers of max(0, -cos) per edge of the
     step's node gradients; NaN for a model of one layer, which has none. `openness` is the pathways' mean
-    beta. `seconds` is what the update and the decisions of its method took, without scoring.
+    beta. `seconds` is the processor time of the update and of its method's decisions, without scoring:
+    time passed would depend on what else the machine does.
     """
 
     epoch: int
@@ -167,10 +168,10 @@ class _Run:
         )
 
     def _epoch(self, epoch: int) -> None:
-        started = time.perf_counter()
+        started = time.process_time()
         step = self._learner.step()
         self._learner.update_schedule(epoch)
-        seconds = time.perf_counter() - started
+        seconds = time.process_time() - started
         logits, nodes = self._learner.logits()[self._data.selection], self._data.y[self._data.selection]
         loss = cross_entropy(logits, nodes).item()
         accuracy = (logits.argmax(1) == nodes).double().mean().item()

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -109,6 +110,26 @@ def test_features_are_divided_by_their_sum_unless_asked_not_to(graph):
     torch.testing.assert_close(sums[sums > 0], torch.ones(int((sums > 0).sum())))
     raw = NodeData.of(graph, graph.splits[0], seed=0, normalise=False)
     np.testing.assert_allclose(raw.x.numpy(), graph.features.astype(np.float32))
+
+
+@pytest.mark.parametrize("kind", ["gcn", "gat", "sage"])
+@pytest.mark.parametrize("method", ["base", "gragr", "gragr++"])
+def test_sparse_features_give_the_run_of_dense_ones(graph, kind, method):
+    words = (np.random.default_rng(0).random((graph.nodes, 60)) < 0.08).astype(float)
+    bag = replace(graph, features=words)
+    histories = []
+    for sparse in (False, True):
+        data = NodeData.of(bag, bag.splits[0], seed=0, sparse=sparse)
+        assert data.x.is_sparse == sparse
+        result = train_nodes(
+            lambda start: build_node_model(kind, inputs=60, classes=graph.classes, width=8, seed=start),
+            data,
+            method=method_options(method, warmup=2, plateau=9.0),
+            training=NodeTrainingOptions(epochs=5),
+            seed=0,
+        )
+        histories.append([epoch.loss for epoch in result.history])
+    np.testing.assert_allclose(*histories, rtol=1e-4)
 
 
 @pytest.mark.parametrize(
