@@ -26,6 +26,7 @@ def test_differences_are_of_the_seeds_that_both_have() -> None:
     # t of one degree of freedom at 97.5 %, times the standard error of 0.1 and 0.2.
     assert found.high - found.mean == pytest.approx(12.7062 * 0.05, rel=1e-4)
     assert (gragr.test["accuracy"].mean, gragr.seeds) == (pytest.approx(1.6 / 3), 3)
+    assert gragr.validation["accuracy"].mean == 1.0
 
 
 def test_a_score_that_is_undefined_stays_out_of_means_and_pairs() -> None:
