@@ -45,6 +45,17 @@ class _Tied(nn.Module):
         return self.frozen(hidden) * self.square.weight.square().sum()
 
 
+class _Recurrent(nn.Module):
+    """A weight and a bias that are used twice, each use in a layer of a known kind."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.step, self.head = nn.Linear(WIDTH, WIDTH), nn.Linear(WIDTH, CLASSES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(torch.tanh(self.step(torch.tanh(self.step(x)))))
+
+
 class _Words(nn.Module):
     """An embedding that asks for sparse gradients."""
 
@@ -64,6 +75,7 @@ MODELS: dict[str, Callable[[], nn.Module]] = {
     "gcn": lambda: _Graph(GCNConv(WIDTH, 6), GCNConv(6, CLASSES)),
     "gat": lambda: _Graph(GATConv(WIDTH, 3, heads=2), GATConv(6, CLASSES)),
     "sage": lambda: _Graph(SAGEConv(WIDTH, 6), SAGEConv(6, CLASSES)),
+    "recurrent": _Recurrent,
     "tied": _Tied,
     "weight norm": lambda: nn.Sequential(
         nn.utils.parametrizations.weight_norm(nn.Linear(WIDTH, 6)), nn.Tanh(), nn.Linear(6, CLASSES)
@@ -106,7 +118,7 @@ def test_it_is_the_trace_over_outputs_that_a_loop_gives(name):
     np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-12 * np.abs(expected).max())
 
 
-@pytest.mark.parametrize("name", ["mlp", "gcn", "gat", "tied"])
+@pytest.mark.parametrize("name", ["mlp", "gcn", "gat", "recurrent"])
 def test_it_is_what_torch_func_gives(name):
     model, x = _build(name)
     parameters = {key: value.detach() for key, value in model.named_parameters() if value.requires_grad}
@@ -137,7 +149,7 @@ def test_a_linear_network_has_a_closed_form():
     np.testing.assert_allclose(found, CLASSES * ((x @ x.T).numpy() + 1.0), rtol=1e-12)
 
 
-@pytest.mark.parametrize("name", ["mlp", "gcn", "tied"])
+@pytest.mark.parametrize("name", ["mlp", "gcn", "recurrent", "tied"])
 @pytest.mark.parametrize("columns", [5, 36, 10_000])
 def test_it_does_not_depend_on_the_memory_allowed(name, columns):
     model, x = _build(name)
