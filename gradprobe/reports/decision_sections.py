@@ -43,7 +43,8 @@ def decision_sections(summary: Summary) -> tuple[Section, ...]:
             tables=(decision_table.affinities(summary),),
             plate="affinities",
             caption="First-order decrease of the focal loss per unit step along each task's own gradient, on "
-            "rows that did not make it, with 95% intervals. Hollow: cannot be told apart from nothing.",
+            "rows that did not make it, with 95% intervals. Dot: held-out rows; diamond: fresh ones; hollow: "
+            "cannot be told apart from nothing.",
             empty=empty,
         ),
     )

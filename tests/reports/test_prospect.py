@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from gradprobe.reports.decision import Decision, outcome_of
+from gradprobe.geometry import ShareCurve, mean_over_steps, pooled
+from gradprobe.reports.decision import SHARES, Decision, outcome_of
 from gradprobe.reports.prospect import (
     FEWEST_STEPS,
     MARGIN,
@@ -115,10 +118,14 @@ def test_nothing_is_small_where_averaging_itself_does_nothing():
 
 
 def test_every_run_must_agree_about_the_sign():
-    strong, weak = series(2.0, runs=1)[0], series(-0.01, spread=1.0, runs=1)[0]
-    found = outlook([strong, strong, strong, weak])
+    sure = series(0.5, spread=0.8, runs=3)
+    agreeing = outlook([*sure, *series(0.02, spread=3.0, runs=1, seed=1)])
+    found = outlook([*sure, *series(-0.02, spread=3.0, runs=1, seed=1)])
+    assert agreeing.prospect is Prospect.GAIN
+    assert float(found.gain.low) > 0.0
+    assert not found.gain.apart  # the fourth run is too unsure to be told apart
     assert found.prospect is Prospect.OPEN
-    assert "differ" in found.because or "disagree" in found.because
+    assert "disagree about the sign" in found.because
 
 
 def test_runs_far_apart_are_open_whatever_their_own_intervals_say():
@@ -192,6 +199,20 @@ def test_no_number_of_steps_is_named_where_steps_are_no_remedy():
     assert steps_to_settle(outlook(series(0.5)), most=10**6) is None  # settled
     assert steps_to_settle(outlook(series(5.0, steps=4)), most=10**6) is None  # no interval to go by
     assert steps_to_settle(outlook(series(0.01, spread=3.0)), most=1000) is None  # too many
+
+
+def test_reweighting_is_held_to_the_number_of_shares():
+    rng = np.random.default_rng(0)
+    steps = rng.normal(0.033, 0.12, size=(60, SHARES.size))
+    steps += 0.033 - steps.mean(axis=0)
+    curve = pooled([mean_over_steps(steps, np.ones_like(steps))], [1.0])
+    assert (curve.p_above < 0.05).any()
+    assert (curve.p_above > 0.025 / SHARES.size).all()
+    plain = make.outcome(series(0.5))
+    found = replace(plain, curve=ShareCurve(SHARES, curve, curve))
+    assert reweighting(found) is None
+    far = pooled([mean_over_steps(steps + 0.1, np.ones_like(steps))], [1.0])
+    assert reweighting(replace(plain, curve=ShareCurve(SHARES, far, far))) is not None
 
 
 def test_auxiliaries_are_ranked_and_told_from_nothing():

@@ -37,7 +37,7 @@ def draw(summary: Summary) -> Figure | None:
         panel.set_yticks(range(len(tasks)), [label(task) for task in tasks])
         panel.set_ylim(len(tasks) - 0.5, -0.5)
         panel.set_title(label(encoder.name, 40))
-    axes[-1].set_xlabel("affinity (dot: held-out rows, diamond: fresh rows)")
+    axes[-1].set_xlabel("affinity")
     return figure
 
 

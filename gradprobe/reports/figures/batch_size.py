@@ -66,10 +66,10 @@ def _draw(axes: Axes, sizes: BatchSizes, names: tuple[str, ...]) -> None:
     axes.set_xlim(rows[0], rows[-1])
     low, high = np.nanmin(sizes.predicted[:, largest]), np.nanmax(sizes.predicted[:, largest])
     room = 0.3 * max(high - low, 0.02)
-    axes.set_ylim(low - room, high + room)
+    axes.set_ylim(max(low - room, -1.05), min(high + room, 1.05))
     log_scale(axes.xaxis)
     axes.set_ylabel("raw cosine")
-    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    axes.legend(loc="upper left", fontsize=8.5)
 
 
 def _bounded(low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
