@@ -60,8 +60,8 @@ def savings(summary: EditSummary) -> Table:
         ("model", "protocol", "method", "against", "saved", "anchors unopposed", "freshness at the end"),
         tuple(rows),
         note="Mean test accuracy lost by what a method is compared with, minus that lost by the method; "
-        "positive: the method harms less. Paired by seed, 95% t interval. Freshness: cosine of the stored training "
-        "gradient with the true one before the last edit at which it was measured; 1 is fresh.",
+        "positive: the method harms less. Paired by seed, 95% t interval. Freshness: cosine of the stored "
+        "training gradient with the true one before the last edit at which it was measured; 1 is fresh.",
         names=4,
     )
 
