@@ -3,7 +3,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from gradprobe.data.graphs import load_graph
 from gradprobe.errors import InputError
+from gradprobe.geometry.graph import node_features, node_graph
+from gradprobe.graphs import build_node_model, graph_tensors
 from gradprobe.graphs.explain import ReasonedModel, Reasoner, Standardisation
 
 FEATURES = np.random.default_rng(0).normal(size=(7, 6)) * 10.0 ** np.arange(6)
@@ -94,3 +97,39 @@ def test_the_signal_starts_at_nothing_and_learns_from_what_is_remembered() -> No
         optimizer.step()
     assert model.reasoner.first.weight.grad.abs().sum() > 0
     assert not torch.equal(model(x, edges), plain(x, edges))
+
+
+def logits_after_training(labels: np.ndarray) -> Tensor:
+    """A GCN on karate whose features of each step join its logits from the next step on."""
+    pytest.importorskip("torch_geometric", reason="the graphs extra is not installed")
+    graph = load_graph("karate")
+    x, edges, _ = graph_tensors(graph)
+    y, train = torch.tensor(labels), graph.splits[0].train
+    gcn = build_node_model("gcn", inputs=x.shape[1], classes=graph.classes, width=8, dropout=0.0, seed=0)
+    model = ReasonedModel(gcn, Reasoner(graph.classes, seed=0))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    for _ in range(4):
+        hidden: list[Tensor] = []
+        handle = gcn.convs[0].register_forward_hook(
+            lambda conv, inputs, output, kept=hidden: kept.append(output)
+        )
+        logits = model(x, edges)
+        handle.remove()
+        hidden[0].retain_grad()
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(logits[train], y[train]).backward()
+        optimizer.step()
+        shape = node_graph(graph.edge_index, graph.nodes)
+        confidences = logits.detach().softmax(1).amax(1).numpy()
+        found = node_features(hidden[0].grad.numpy(), shape, confidences=confidences)
+        model.remember(found.vectors, found.defined, train)
+    return model(x, edges).detach()
+
+
+def test_the_signal_learns_on_a_graph_without_looking_at_a_held_out_label() -> None:
+    graph = load_graph("karate")
+    flipped = graph.labels.copy()
+    flipped[graph.splits[0].test] = (flipped[graph.splits[0].test] + 1) % graph.classes
+    first = logits_after_training(graph.labels)
+    assert torch.isfinite(first).all()
+    assert torch.equal(first, logits_after_training(flipped))
