@@ -31,7 +31,9 @@ class Trials:
 
     Trial r has the Gramian `gramians[r]` [m, m] of the `present[r]` [m] tasks' rows that its update is
     made from, and `effects[r]` [m], the inner product of each task's gradient with the focal gradient of
-    the other rows. `step_of` [k] numbers its step, out of `steps`.
+    the other rows. `step_of` [k] numbers its step, out of `steps`. `weighed` are the Gramians [k, m, m] that
+    set the weights where these are not `gramians`: an optimiser scales a combined update after its weights
+    were chosen, so products in its geometry tell lengths and effects, and plain ones the weights.
     """
 
     tasks: tuple[str, ...]
@@ -41,6 +43,7 @@ class Trials:
     effects: FloatArray
     step_of: IntArray
     steps: int
+    weighed: FloatArray | None = None
 
     def over_steps(self, values: FloatArray) -> Estimate:
         """Estimates [...] of the mean of values [k, ...] of the trials, skipping NaN, with intervals."""
@@ -53,9 +56,9 @@ class Trials:
 
     def weights(self, weigh: Weigh) -> FloatArray:
         """Weights [k, m] of a combiner in every trial, missing tasks at zero."""
-        return np.array(
-            [weigh(g, p, self.focal) for g, p in zip(self.gramians, self.present, strict=True)]
-        ).reshape(self.present.shape)
+        gramians = self.gramians if self.weighed is None else self.weighed
+        weights = [weigh(g, p, self.focal) for g, p in zip(gramians, self.present, strict=True)]
+        return np.array(weights).reshape(self.present.shape)
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,15 +121,17 @@ class Affinities:
     nonzero: BoolArray
 
 
-def fresh_trials(folds: FoldProducts, *, focal: str) -> Trials:
+def fresh_trials(folds: FoldProducts, *, focal: str, weighed: FoldProducts | None = None) -> Trials:
     """Updates from one fold of each step judged on the other, both ways round: half a batch's updates.
 
-    A fold is judged where the other one holds rows of the focal task.
+    A fold is judged where the other one holds rows of the focal task. Where `folds` are in an optimiser's
+    geometry, `weighed` are the plain products of the same steps, which set the weights.
 
     Raises:
-        InputError: `focal` is no task of the window.
+        InputError: `focal` is no task of the window, or `weighed` is of other tasks or steps.
     """
     row = _row(folds.tasks, focal)
+    _check_weighed(folds, weighed)
     steps = len(folds.rows)
     gramians = np.concatenate([folds.values[:, 0, 0], folds.values[:, 1, 1]])
     effects = np.concatenate([folds.values[:, 0, 1, :, row], folds.values[:, 1, 0, :, row]])
@@ -134,20 +139,25 @@ def fresh_trials(folds: FoldProducts, *, focal: str) -> Trials:
     judged = np.concatenate([folds.rows[:, 1, row], folds.rows[:, 0, row]]) > 0
     kept = judged & present.any(axis=1)
     step_of = np.tile(np.arange(steps), 2)[kept]
-    return Trials(folds.tasks, row, gramians[kept], present[kept], effects[kept], step_of, steps)
+    chosen = None if weighed is None else np.concatenate([weighed.values[:, k, k] for k in range(2)])[kept]
+    return Trials(folds.tasks, row, gramians[kept], present[kept], effects[kept], step_of, steps, chosen)
 
 
-def heldout_trials(products: TaskProducts, effects: FloatArray, *, focal: str) -> Trials:
+def heldout_trials(
+    products: TaskProducts, effects: FloatArray, *, focal: str, weighed: TaskProducts | None = None
+) -> Trials:
     """Updates from whole minibatches judged on held-out rows, by `effects` [t, m] `<g_i, g_focal^H>`.
 
     The held-out rows must not be in the minibatch. Where they are the same at every step, intervals hold
     for those rows: they do not include the chance of having drawn them. NaN where a task is missing; a
-    step without held-out rows is NaN throughout.
+    step without held-out rows is NaN throughout. `weighed` is as for `fresh_trials`.
 
     Raises:
-        InputError: `focal` is no task of the window, or `effects` do not fit the present tasks.
+        InputError: `focal` is no task of the window, `effects` do not fit the present tasks, or `weighed` is
+            of other tasks or steps.
     """
     row = _row(products.tasks, focal)
+    _check_weighed(products, weighed)
     given = np.asarray(effects, dtype=np.float64)
     if given.shape != products.present.shape:
         raise InputError(
@@ -164,6 +174,7 @@ def heldout_trials(products: TaskProducts, effects: FloatArray, *, focal: str) -
         np.where(products.present, given, 0.0)[judged],
         np.flatnonzero(judged),
         len(given),
+        None if weighed is None else weighed.values[judged],
     )
 
 
@@ -268,6 +279,18 @@ def _lengths(trials: Trials, weights: FloatArray) -> FloatArray:
     squares = np.einsum("ki,kij,kj->k", weights, trials.gramians, weights)
     parts = np.einsum("ki,ki->k", np.abs(weights), norms(trials.gramians))
     return np.sqrt(np.where(squares > _ROUNDING * parts**2, squares, np.nan))
+
+
+def _check_weighed(
+    products: TaskProducts | FoldProducts, weighed: TaskProducts | FoldProducts | None
+) -> None:
+    if weighed is not None and (
+        weighed.tasks != products.tasks or weighed.values.shape != products.values.shape
+    ):
+        raise InputError(
+            f"weighed: expected products of {len(products.values)} steps of the tasks "
+            f"{list(products.tasks)}, got {len(weighed.values)} steps of {list(weighed.tasks)}"
+        )
 
 
 def _row(tasks: tuple[str, ...], focal: str) -> int:

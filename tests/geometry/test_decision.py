@@ -31,6 +31,11 @@ def gating(gramian: np.ndarray, present: np.ndarray, focal: int) -> np.ndarray:
     return kept / kept.sum()
 
 
+def levelling(gramian: np.ndarray, present: np.ndarray, focal: int) -> np.ndarray:
+    """Every gradient at length one."""
+    return 1.0 / np.sqrt(np.diagonal(gramian))
+
+
 def constant(*weights: float):
     return lambda gramian, present, focal: np.array(weights)
 
@@ -259,3 +264,39 @@ def test_heldout_effects_that_do_not_fit_are_refused(effects, message):
         heldout_trials(products, effects, focal="a")
     with pytest.raises(InputError, match=r"focal: expected one of \['a', 'b'\], got 'x'"):
         heldout_trials(products, np.zeros((4, 2)), focal="x")
+
+
+def test_in_an_optimisers_geometry_plain_gradients_still_set_the_weights():
+    rng = np.random.default_rng(7)
+    gradients, rows = rng.normal(size=(12, 2, 3, 4)) + 0.3, np.full((12, 2, 3), 4.0)
+    scale = rng.uniform(0.1, 3.0, size=4)
+    plain = products_of(gradients, rows)
+    scaled = products_of(gradients * np.sqrt(scale), rows)
+    found = gain(fresh_trials(scaled, focal="a", weighed=plain), levelling).equal_length
+    gains = []
+    for step in gradients:
+        for own, other in ((step[0], step[1]), (step[1], step[0])):
+            effect = []
+            for weigh in (levelling, average):
+                update = weigh(own @ own.T, np.ones(3, dtype=bool), 0) @ own
+                effect.append(update * scale @ other[0] / np.sqrt(update * scale @ update))
+            gains.append(effect[0] - effect[1])
+    assert float(found.gain) == pytest.approx(np.mean(gains))
+    wrong = gain(fresh_trials(scaled, focal="a"), levelling).equal_length
+    assert float(wrong.gain) != pytest.approx(np.mean(gains), rel=0.01)
+    judge = rng.normal(size=4)
+    means = gradients.mean(axis=1)
+    effects = np.einsum("sid,d,d->si", means, scale, judge)
+    on_heldout = gain(heldout_trials(scaled.whole, effects, focal="a", weighed=plain.whole), levelling)
+    updates = [levelling(g @ g.T, np.ones(3, dtype=bool), 0) @ g for g in means]
+    wanted = np.mean([u * scale @ judge / np.sqrt(u * scale @ u) for u in updates])
+    assert float(on_heldout.equal_length.effect) == pytest.approx(wanted)
+
+
+def test_weights_from_other_steps_are_refused():
+    gradients, rows = _random()
+    long, short = products_of(gradients, rows), products_of(gradients[:5], rows[:5])
+    with pytest.raises(InputError, match="weighed: expected products of 12 steps"):
+        fresh_trials(long, focal="a", weighed=short)
+    with pytest.raises(InputError, match="weighed: expected products of 12 steps"):
+        heldout_trials(long.whole, np.zeros((12, 3)), focal="a", weighed=short.whole)
