@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -70,3 +71,12 @@ def test_a_gate_that_never_opened_is_told() -> None:
 
 def test_failures_are_counted() -> None:
     assert any("1 run failed" in point for point in points(summary(failed={"gcn-gragr-seed0": "no luck"})))
+
+
+@pytest.mark.parametrize(
+    ("splits", "words"), [(1, "The split is the same in all"), (2, "of which the graph has 2")]
+)
+def test_what_seeds_vary_is_told(splits: int, words: str) -> None:
+    found = summary()
+    graph = replace(found.graph, splits=splits)
+    assert any(words in point for point in points(replace(found, graph=graph)))
