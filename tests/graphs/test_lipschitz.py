@@ -94,6 +94,19 @@ def test_attention_vectors_and_embeddings_are_left():
     assert moved == set(normalization.names) == {f"gat.convs.{i}.lin.weight" for i in range(3)}
 
 
+class Attention(nn.Module):
+    """Vectors stored as matrices of one row."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(3, 3))
+        self.att_src, self.bias_table = nn.Parameter(torch.ones(1, 3)), nn.Parameter(torch.ones(1, 3))
+
+
+def test_attention_vectors_and_biases_that_are_stored_as_matrices_are_left_too():
+    assert LipschitzNormalization(Attention(), 4.0).names == ("weight",)
+
+
 def test_only_what_is_within_the_chosen_modules_is_normalised():
     model = _model()
     assert LipschitzNormalization(model, 4.0, within=[model.convs[1]]).names == ("convs.1.lin.weight",)
