@@ -36,12 +36,12 @@ class _Counting(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self, func: Any, types: Sequence[type], args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         for given in tree_iter((args, kwargs)):
-            if isinstance(given, torch.Tensor):
-                self._known.setdefault(given.untyped_storage(), False)
+            for storage in _storages(given):
+                self._known.setdefault(storage, False)
         results = func(*args, **(kwargs or {}))
         for result in tree_iter(results):
-            if isinstance(result, torch.Tensor):
-                self._count(result.untyped_storage())
+            for storage in _storages(result):
+                self._count(storage)
         self.peak = max(self.peak, self._held)
         return results
 
@@ -54,3 +54,11 @@ class _Counting(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _release(self, size: int) -> None:
         self._held -= size
+
+
+def _storages(value: Any) -> list[Any]:
+    """The storages behind a tensor, two for a sparse one; none of anything else."""
+    if not isinstance(value, torch.Tensor):
+        return []
+    parts = [value._indices(), value._values()] if value.layout == torch.sparse_coo else [value]
+    return [part.untyped_storage() for part in parts]

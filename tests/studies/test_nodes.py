@@ -129,6 +129,13 @@ def test_the_plane_keeps_the_distances_of_a_plane():
     np.testing.assert_allclose(principal_plane(rows), principal_plane(rows + 5.0), atol=1e-9)
 
 
+def test_the_peak_counts_sparse_tensors_by_what_they_hold():
+    dense = torch.zeros(100, 100)
+    dense[0, :10] = 1.0
+    # Ten values of 4 bytes and two indices of 8 bytes each.
+    assert 240 <= peak_tensor_memory(lambda: dense.to_sparse()) < 4000
+
+
 def test_the_peak_counts_tensors_alive_together_with_the_backward_pass():
     def forward():
         first = torch.zeros(1000)
