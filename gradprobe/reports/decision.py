@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -15,29 +15,22 @@ from gradprobe.geometry import (
     Affinities,
     BoolArray,
     FloatArray,
-    FoldProducts,
     Gain,
     Gramian,
-    Group,
     ShareCurve,
-    TaskProducts,
     Trials,
     affinities,
-    fresh_trials,
     gain,
-    heldout_trials,
     share_curve,
 )
 from gradprobe.geometry.decision import Weigh
-from gradprobe.geometry.gramian import HELDOUT
 from gradprobe.geometry.pooling import pooled_affinities, pooled_curve, pooled_gain
-from gradprobe.geometry.window import heldout_products
 from gradprobe.reports.candidates import AVERAGE, candidates
-from gradprobe.reports.corrected import NO_FOLDS, NOTHING, in_folds, minibatches
+from gradprobe.reports.corrected import NO_FOLDS, NOTHING, minibatches
 from gradprobe.reports.measured import NO_FOCAL
+from gradprobe.reports.trials import Rows, trials_of, usable
 from gradprobe.trace import Trace
 
-Rows = Literal["heldout", "fresh"]
 ROWS_NAMES: Mapping[Rows, str] = {"heldout": "held-out rows", "fresh": "fresh training rows"}
 SHARES = np.linspace(0.0, 1.0, 11)
 NO_HELDOUT = "no minibatch was measured with held-out rows of the focal task"
@@ -91,13 +84,15 @@ class Decision:
     """Outcomes on held-out and on fresh training rows; where one is None, its reason says why.
 
     On fresh rows an update is made from one fold of a minibatch and judged on the other, so it is the
-    update of half the batch.
+    update of half the batch. `preconditioned` is the outcome in the optimiser's geometry, on held-out rows
+    where there are some, for traces that have it.
     """
 
     heldout: Outcome | None
     fresh: Outcome | None
     no_heldout: str = ""
     no_fresh: str = ""
+    preconditioned: Outcome | None = None
 
     @property
     def outcomes(self) -> tuple[Outcome, ...]:
@@ -116,31 +111,40 @@ def decision_of(
     nothing = nothing or (NO_FOCAL if not focal else "" if any(runs) else NOTHING)
     if nothing:
         return Decision(None, None, nothing, nothing)
-    heldout = [[g for g in run if Group(focal, HELDOUT) in g.groups] for run in runs]
-    folded = [[g for g in run if in_folds(g)] for run in runs]
+    heldout, folded = ([usable(run, rows, focal) for run in runs] for rows in ROWS_NAMES)
     return Decision(
         heldout=outcome_of(heldout, "heldout", focal=focal, options=options),
         fresh=outcome_of(folded, "fresh", focal=focal, options=options),
         no_heldout=NO_JUDGED_STEP if any(heldout) else NO_HELDOUT,
         no_fresh=NO_JUDGED_STEP if any(folded) else NO_FOLDS,
+        preconditioned=_in_the_optimisers_geometry(traces, focal, options),
     )
 
 
 def outcome_of(
-    runs: Sequence[Sequence[Gramian]], rows: Rows, *, focal: str, options: Mapping[str, Mapping[str, Any]]
+    runs: Sequence[Sequence[Gramian]],
+    rows: Rows,
+    *,
+    focal: str,
+    options: Mapping[str, Mapping[str, Any]],
+    weighed: Sequence[Sequence[Gramian]] | None = None,
 ) -> Outcome | None:
     """The outcome on one kind of rows from the Gramians of each run; None where nothing can be judged.
 
     A run's Gramians are all in folds for fresh rows, and with rows of the focal task held out for those.
+    Where they are in an optimiser's geometry, `weighed` are the plain ones of the same steps.
     """
+    plain = [run for run in weighed if run] if weighed is not None else None
     runs = [run for run in runs if run]
     together = [gramian for run in runs for gramian in run]
     if not any(focal in gramian.tasks and len(gramian.tasks) > 1 for gramian in together):
         return None
     tasks = len({task for gramian in together for task in gramian.tasks})
     limit = int(np.clip(_WORK / tasks**3, _FEWEST_STEPS, _MOST_STEPS)) // len(runs)
-    thinned = [_spread(run, max(limit, _FEWEST_A_RUN)) for run in runs]
-    trials = [each for each in _trials(thinned, rows, focal) if each.gramians.size]
+    limit = max(limit, _FEWEST_A_RUN)
+    thinned = [_spread(run, limit) for run in runs]
+    own_weights = None if plain is None else [_spread(run, limit) for run in plain]
+    trials = [each for each in trials_of(thinned, own_weights, rows, focal) if each.gramians.size]
     if not trials:
         return None
     weights = [float(each.steps) for each in trials]
@@ -181,19 +185,21 @@ def _prediction(
     return Prediction(name, combiner.needs_gramian, pooled_gain(gains, weights))
 
 
-def _trials(runs: Sequence[Sequence[Gramian]], rows: Rows, focal: str) -> Iterator[Trials]:
-    """The trials of each run, all over the same tasks in the same order."""
-    together = [gramian for run in runs for gramian in run]
-    ends = np.cumsum([len(run) for run in runs])[:-1]
-    if rows == "fresh":
-        folds = FoldProducts.of(together)
-        for values, counts in zip(np.split(folds.values, ends), np.split(folds.rows, ends), strict=True):
-            yield fresh_trials(FoldProducts(folds.tasks, values, counts), focal=focal)
-        return
-    whole, effects = heldout_products(together, focal=focal)
-    parts = (np.split(each, ends) for each in (whole.values, whole.present, effects))
-    for values, present, own in zip(*parts, strict=True):
-        yield heldout_trials(TaskProducts(whole.tasks, values, present), own, focal=focal)
+def _in_the_optimisers_geometry(
+    traces: Sequence[Trace], focal: str, options: Mapping[str, Mapping[str, Any]]
+) -> Outcome | None:
+    """The outcome in the optimiser's geometry, on held-out rows if there are any, else on fresh ones."""
+    pairs = []
+    for trace in traces:
+        plain = {r.step: r.gramian for r in trace.gramians if r.split == "minibatch"}
+        scaled = [r for r in trace.preconditioned if r.split == "minibatch" and r.step in plain]
+        pairs.append([(r.gramian, plain[r.step]) for r in scaled if r.step >= 0])
+    for rows in ROWS_NAMES:
+        kept = [[pair for pair in run if usable(pair[:1], rows, focal)] for run in pairs]
+        if any(kept):
+            scaled_runs, plain_runs = ([[pair[k] for pair in run] for run in kept] for k in range(2))
+            return outcome_of(scaled_runs, rows, focal=focal, options=options, weighed=plain_runs)
+    return None
 
 
 def _spread(run: Sequence[Gramian], limit: int) -> Sequence[Gramian]:

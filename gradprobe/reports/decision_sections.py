@@ -18,7 +18,11 @@ def decision_sections(summary: Summary) -> tuple[Section, ...]:
             look_for="Look for dots to the right of the shaded band whose intervals leave it: combiners that "
             "would have gained more than a larger focal weight does. A diamond to the right with its dot at "
             "zero is a combiner that only gives the focal task more weight.",
-            tables=(decision_table.gains(summary), decision_table.gains_at_equal_rate(summary)),
+            tables=(
+                decision_table.gains(summary),
+                decision_table.gains_at_equal_rate(summary),
+                *(table for table in [decision_table.gains_preconditioned(summary)] if table.rows),
+            ),
             plate="gains",
             caption="First-order gain for the focal task of a step of each combiner along the runs with "
             "averaging, on rows that did not make the step, at equal step length. Diamond: over averaging; "

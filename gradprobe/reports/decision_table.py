@@ -15,6 +15,7 @@ from gradprobe.reports.prospect import MARGIN, judged_on, outlooks, pooled_of, r
 from gradprobe.reports.ranking import Ranked, ranked
 from gradprobe.reports.summary import EncoderSummary, Summary
 from gradprobe.reports.table import Table
+from gradprobe.reports.trials import Rows
 from gradprobe.reports.wording import ABSENT, count, number
 
 _GAINS_NOTE = (
@@ -39,7 +40,7 @@ def gains(summary: Summary) -> Table:
         "over averaging, fresh",
         "over control, fresh",
     )
-    rows = tuple(row for encoder in summary.encoders for row in _gain_rows(encoder, lambda g: g.equal_length))
+    rows = tuple(row for encoder in summary.encoders for row in _gain_rows(encoder, _equal_length))
     note = " ".join([_GAINS_NOTE, *_yardsticks(summary)])
     return Table("Predicted gains for the focal task", columns, rows, note, names=3)
 
@@ -61,6 +62,25 @@ def gains_at_equal_rate(summary: Summary) -> Table:
     )
     note = "In per cent of averaging's own effect where that is told from zero. Adam has no use for lengths."
     return Table("Predicted gains at equal learning rate", columns, rows, note, names=2, folded=True)
+
+
+def gains_preconditioned(summary: Summary) -> Table:
+    """The gains in the optimiser's geometry, of encoders whose traces have it."""
+    rows = tuple(
+        (encoder.name, found.combiner, outcome.name, *_gain_cells(outcome, found.combiner, _equal_length))
+        for encoder in summary.encoders
+        for outcome in [encoder.decision.preconditioned]
+        if outcome is not None
+        for found in outcome.predictions
+        if found.surgery
+    )
+    columns = ("encoder", "combiner", "rows", "over averaging", "over control")
+    note = (
+        "Weights are set by plain gradients; the update is then multiplied by the optimiser's diagonal, "
+        "in whose norm steps have equal length. In per cent of averaging's own effect where that is told "
+        "from zero. The verdict does not use it."
+    )
+    return Table("Predicted gains in the optimiser's geometry", columns, rows, note, names=3, folded=True)
 
 
 def focal_weights(summary: Summary) -> Table:
@@ -162,7 +182,11 @@ def _affinity_rows(decision: Decision, name: str) -> Iterator[tuple[str, ...]]:
         yield (name, entry.task, *cells, entry.worth.value if entry.worth else "the focal task itself")
 
 
-_ROWS = ("heldout", "fresh")
+_ROWS: tuple[Rows, ...] = ("heldout", "fresh")
+
+
+def _equal_length(gain: Gain) -> Comparison:
+    return gain.equal_length
 
 
 def _affinity(entry: Ranked | None) -> str:

@@ -15,7 +15,7 @@ from gradprobe.reports.figures import affinities, focal_weight, gains
 from gradprobe.reports.leverage import ZERO_UPDATE
 from gradprobe.reports.measured import NO_FOCAL
 from gradprobe.reports.verdict_file import verdict_json
-from gradprobe.trace import Trace
+from gradprobe.trace import GramianRecord, Trace
 from tests.reports import _streams as streams
 from tests.reports import _studies as make
 
@@ -228,3 +228,24 @@ def test_hostile_names_stay_text(tmp_path):
 
 def runs_of(tasks):
     return streams.run(np.random.default_rng(0), streams.means(CONFLICT), steps=12, tasks=tasks)
+
+
+def test_in_the_optimisers_geometry_plain_gramians_set_the_weights_of_the_same_steps(tmp_path):
+    (run,) = runs(1, steps=30)
+    trace = streams.trace_of(run)
+    assert decision_of([trace], focal="focal", options={}).preconditioned is None
+    assert not decision_table.gains_preconditioned(summarise(trace)).rows
+    (scaled,) = runs(1, seed=5, steps=30)
+    for step, gramian in enumerate(scaled[1:], start=1):  # there is no geometry before the first update
+        losses = np.ones(len(gramian.groups))
+        trace.append(GramianRecord(step, "minibatch", "loop", gramian, losses, geometry="preconditioned"))
+    found = decision_of([trace], focal="focal", options={}).preconditioned
+    products, effects = heldout_products(scaled[1:], focal="focal")
+    plain, _ = heldout_products(run[1:], focal="focal")
+    trials = heldout_trials(products, effects, focal="focal", weighed=plain)
+    combiner = combiners.get("rcgrad")
+    wanted = gain(trials, lambda g, p, f: combiner.weights(g, focal=f, present=p)).equal_length.gain
+    assert (found.rows, found.steps) == ("heldout", 29)
+    assert float(found.of("rcgrad").gain.equal_length.gain) == pytest.approx(float(wanted))
+    page = report(trace, tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "Predicted gains in the optimiser" in page
