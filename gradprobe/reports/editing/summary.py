@@ -55,13 +55,24 @@ class Drawdown:
         return self.course[-1]
 
 
+@dataclass(frozen=True)
+class Saved:
+    """A baseline's mean harm over edits minus a method's, paired by seed: positive where it harms less.
+
+    Harm is the fall of test and of training accuracy, and the rise of the training loss.
+    """
+
+    test: Paired
+    train: Paired
+    loss: Paired
+
+
 @dataclass(frozen=True, eq=False)
 class MethodSummary:
     """One method under one protocol on one model; estimates are over seeds, of means over each seed's edits.
 
-    `saved` is the paired difference, by seed, of the baseline's mean test drawdown minus this one's:
-    positive where this method harms less; None for the baseline. `opposed_before` and `opposed_after` are
-    shares of the anchors that the edit opposes at its first step.
+    `saved` is what it saves against its baseline; None for the baseline. `opposed_before` and
+    `opposed_after` are shares of the anchors that the edit opposes at its first step.
     """
 
     model: ModelKind
@@ -79,7 +90,7 @@ class MethodSummary:
     opposed_before: Estimate
     opposed_after: Estimate
     freshness: Estimate
-    saved: Paired | None
+    saved: Saved | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,6 +166,11 @@ def train_drawdown(run: MethodRun) -> Drawdown:
     return Drawdown(tuple(run.before.train - edit.after.train for edit in run.edits))
 
 
+def loss_rise(run: MethodRun) -> float:
+    """The rise of the training loss, mean over edits."""
+    return float(np.mean([edit.after.loss for edit in run.edits])) - run.before.loss
+
+
 def cosines(run: MethodRun) -> tuple[np.ndarray, np.ndarray]:
     """Cosines of the edits' first steps with their anchors before and after rewiring, of all edits."""
     return (
@@ -181,7 +197,7 @@ def _method(model: ModelKind, protocol: Protocol, method: Method, cells: Sequenc
         seconds=over(lambda run: float(np.mean([edit.seconds for edit in run.edits]))),
         test=tuple(test_drawdown(run) for run in runs.values()),
         train=tuple(train_drawdown(run) for run in runs.values()),
-        loss_rise=over(lambda run: float(np.mean([edit.after.loss for edit in run.edits])) - run.before.loss),
+        loss_rise=over(loss_rise),
         opposed_before=over(lambda run: _share_negative(cosines(run)[0])),
         opposed_after=over(lambda run: _share_negative(cosines(run)[1])),
         freshness=over(_last_freshness),
@@ -189,16 +205,23 @@ def _method(model: ModelKind, protocol: Protocol, method: Method, cells: Sequenc
     )
 
 
-def _saved(protocol: Protocol, method: Method, cells: Sequence[EditRun]) -> Paired | None:
+def _saved(protocol: Protocol, method: Method, cells: Sequence[EditRun]) -> Saved | None:
     baseline = BASELINES.get(method)
-    methods = {run.method for cell in cells for run in cell.runs}
-    if baseline is None or baseline not in methods:
+    if baseline is None or baseline not in {run.method for cell in cells for run in cell.runs}:
         return None
-    own, other = (
-        {cell.key.seed: test_drawdown(_find(cell, protocol, name)).mean for cell in cells}
-        for name in (method, baseline)
+    name = baseline
+
+    def paired(harm: Callable[[MethodRun], float]) -> Paired:
+        own, other = (
+            {cell.key.seed: harm(_find(cell, protocol, which)) for cell in cells} for which in (method, name)
+        )
+        return paired_difference(other, own)
+
+    return Saved(
+        test=paired(lambda run: test_drawdown(run).mean),
+        train=paired(lambda run: train_drawdown(run).mean),
+        loss=paired(loss_rise),
     )
-    return paired_difference(other, own)
 
 
 def _inconsistency(model: ModelKind, cells: Sequence[EditRun]) -> Inconsistency:

@@ -41,14 +41,14 @@ def outcomes(summary: EditSummary, model: ModelKind, protocol: Protocol) -> Tabl
 
 
 def savings(summary: EditSummary) -> Table:
-    """Paired differences of the mean test drawdown."""
+    """Paired differences of the mean harm of edits."""
     rows = [
         (
             NAMES[found.model],
             found.protocol,
             NAMES[found.method],
             NAMES[BASELINES[found.method]],
-            paired(found.saved),
+            *(paired(part) for part in (found.saved.test, found.saved.train, found.saved.loss)),
             number(1.0 - found.opposed_after.mean) if found.opposed_after.seeds else ABSENT,
             estimate_cell(found.freshness) if found.freshness.seeds else ABSENT,
         )
@@ -56,11 +56,22 @@ def savings(summary: EditSummary) -> Table:
         if found.saved is not None
     ]
     return Table(
-        "Test accuracy saved",
-        ("model", "protocol", "method", "against", "saved", "anchors unopposed", "freshness at the end"),
+        "What a method saves against its baseline",
+        (
+            "model",
+            "protocol",
+            "method",
+            "against",
+            "test accuracy",
+            "training accuracy",
+            "training loss",
+            "anchors unopposed",
+            "freshness at the end",
+        ),
         tuple(rows),
-        note="Mean test accuracy lost by what a method is compared with, minus that lost by the method; "
-        "positive: the method harms less. Paired by seed, 95% t interval. Freshness: cosine of the stored "
+        note="Mean harm over edits of what a method is compared with, minus that of the method: accuracy "
+        "lost, training loss gained; positive: the method harms less. Paired by seed, 95% t interval. "
+        "Anchors unopposed: share at the first step of an edit. Freshness: cosine of the stored "
         "training gradient with the true one before the last edit at which it was measured; 1 is fresh.",
         names=4,
     )

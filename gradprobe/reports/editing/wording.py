@@ -22,13 +22,17 @@ def headline(summary: EditSummary) -> str:
 def points(summary: EditSummary) -> tuple[str, ...]:
     """What qualifies it: differences with their intervals, success, and the cells that are missing."""
     compared = [
-        (found, found.saved) for found in summary.methods if found.saved is not None and found.saved.seeds > 1
+        (found, what, difference)
+        for found in summary.methods
+        if found.saved is not None
+        for what, difference in (("test accuracy", found.saved.test), ("training loss", found.saved.loss))
+        if difference.seeds > 1
     ]
-    said = [_saved(found, saved) for found, saved in compared if saved.excludes_zero]
+    said = [_saved(*each) for each in compared if each[2].excludes_zero]
     even = len(compared) - len(said)
     if compared:
         said.append(
-            f"{even} of {count(len(compared), 'comparison')} with the method's baseline cannot be told from "
+            f"{even} of {count(len(compared), 'comparison')} with a method's baseline cannot be told from "
             "zero: a 95% interval each, so about one in twenty is off by chance."
         )
     short = [found for found in summary.methods if found.success.seeds and found.success.mean < 1.0]
@@ -49,8 +53,8 @@ def _lost(found: MethodSummary) -> str:
     return number(over_seeds([drawdown.mean for drawdown in found.test]).mean)
 
 
-def _saved(found: MethodSummary, saved: Paired) -> str:
-    against = NAMES[BASELINES[found.method]]
-    name = f"{NAMES[found.model]}, {found.protocol}: {NAMES[found.method]}"
+def _saved(found: MethodSummary, what: str, saved: Paired) -> str:
     verb = "saves" if saved.mean > 0 else "costs"
-    return f"{name} {verb} {number(abs(saved.mean))} of test accuracy against {against} ({interval(saved)})."
+    name = f"{NAMES[found.model]}, {found.protocol}: {NAMES[found.method]}"
+    against = NAMES[BASELINES[found.method]]
+    return f"{name} {verb} {number(abs(saved.mean))} of {what} against {against} ({interval(saved)})."

@@ -29,9 +29,10 @@ def test_what_a_method_saves_is_paired_by_seed():
     summary = summarise_edits(GRAPH, OPTIONS, [cell(0, gain=0.1), cell(1, gain=0.2)])
     plain, rewired = summary.of("gcn", "sequential")
     assert plain.saved is None
-    assert rewired.saved.mean == pytest.approx(0.15)
-    assert rewired.saved.deviation == pytest.approx(0.1 / math.sqrt(2))
-    assert rewired.saved.seeds == 2
+    assert rewired.saved.test.mean == pytest.approx(0.15)
+    assert rewired.saved.test.deviation == pytest.approx(0.1 / math.sqrt(2))
+    assert rewired.saved.test.seeds == 2
+    assert (rewired.saved.train.mean, rewired.saved.loss.mean) == pytest.approx((0.0, 0.0))
 
 
 def test_success_counts_targets_and_not_edits():
