@@ -147,6 +147,7 @@ def test_a_predicted_gain_beyond_the_control_is_help_and_says_what_it_rests_on()
     assert "on held-out rows (120 steps of 2 runs with averaging)" in found.sentence
     assert "trained, RAE" in found.sentence
     assert "control" not in found.caution  # that of the prediction is in its numbers
+    assert "not trained here" not in found.caution
 
 
 def test_small_predicted_gains_leave_averaging_safe_with_the_largest_that_is_possible():
