@@ -99,15 +99,14 @@ def reasons(summary: DepthSummary) -> Table:
 def claims(summary: DepthSummary) -> Table:
     """Rank correlations of similarities with test accuracy."""
     rows = [_claim(comparison) for comparison in summary.comparisons]
-    rows.append(("number of layers alone", "", "", _interval(summary.depth), "", "", ""))
+    rows.append(("number of layers alone", _interval(summary.depth), "", "", ""))
     return Table(
         "Which similarity goes with test accuracy",
-        ("similarity", "read at", "when", "gradients", "representations", "advantage of gradients", "runs"),
+        ("similarity", "gradients", "representations", "advantage of gradients", "runs"),
         tuple(rows),
         note="Spearman's rank correlation with test accuracy, 95% interval below it from depths and "
         "architectures drawn anew with all their seeds. Advantage: size of the gradients' minus size of the "
-        "representations'. The first row is the source's quantity; the others were not chosen beforehand.",
-        names=3,
+        "representations'. Runs in cells of one depth and architecture. The first row is the source's.",
     )
 
 
@@ -149,9 +148,7 @@ def _counts(found: Counter[Finding]) -> str:
 
 def _claim(comparison: Comparison) -> tuple[str, ...]:
     return (
-        comparison.measure,
-        comparison.place,
-        comparison.moment,
+        f"{comparison.measure}, {comparison.place}, {comparison.moment}",
         _interval(comparison.gradient),
         _interval(comparison.representation),
         _interval(comparison.advantage),

@@ -87,6 +87,6 @@ def _class(summary: DepthSummary) -> str:
     if not poor:
         return ""
     return (
-        f"{count(len(poor), 'cell')} of {len(summary.cells)} do not beat always naming the largest class "
-        f"({number(share)} of the labelled nodes)."
+        f"In {len(poor)} of {count(len(summary.cells), 'cell')}, accuracy does not beat always naming the "
+        f"largest class ({number(share)} of the labelled nodes)."
     )

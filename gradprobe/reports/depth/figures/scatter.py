@@ -10,7 +10,7 @@ from gradprobe.reports.depth.claim import Comparison, similarity
 from gradprobe.reports.depth.figures.variants import style
 from gradprobe.reports.depth.records import Signal
 from gradprobe.reports.depth.summary import DepthSummary
-from gradprobe.reports.figures.canvas import legend, panels
+from gradprobe.reports.figures.canvas import legend, log_scale, panels
 from gradprobe.reports.wording import number
 
 _SIGNALS: tuple[Signal, ...] = ("gradient", "representation")
@@ -23,7 +23,7 @@ def draw(summary: DepthSummary, comparison: Comparison) -> Figure:
         for variant in summary.variants:
             _dots(place, summary, comparison, signal, variant)
         if comparison.measure == "mu":
-            place.set_xscale("log")
+            log_scale(place.xaxis)
         place.set_xlabel(f"{comparison.measure} of the {signal}s, {comparison.moment} of training")
         place.set_ylabel("test accuracy")
         place.set_ylim(0.0, 1.0)
