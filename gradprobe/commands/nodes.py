@@ -28,7 +28,7 @@ def nodes(  # noqa: PLR0913 - a command has as many options as a study
     seeds: Annotated[int | None, typer.Option(help="Runs of each model and method.")] = None,
     ablate: Annotated[bool, typer.Option("--ablate", help="Also the methods without one part each.")] = False,
     epochs: Annotated[int | None, typer.Option(help="Updates of each run, on the whole graph.")] = None,
-    jobs: Annotated[int, typer.Option(help="Runs side by side; scores do not depend on it, times do.")] = 0,
+    jobs: Annotated[int, typer.Option(help="Runs side by side; scores do not depend on it.")] = 0,
     root: Annotated[
         Path | None, typer.Option(help="PyG's folder of data sets; what is missing is downloaded into it.")
     ] = None,

@@ -50,7 +50,7 @@ def points(summary: NodesSummary) -> tuple[str, ...]:
     cost = [run for run in compared if not run.is_variant and run.slowdown.seeds]
     if cost:
         said.append(
-            "An update takes "
+            "An update takes, in processor time, "
             + join(
                 [f"{number(run.slowdown.mean, digits=2)} times the base's with {_name(run)}" for run in cost]
             )

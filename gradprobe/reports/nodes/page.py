@@ -111,7 +111,7 @@ def _places(summary: NodesSummary) -> list[Section]:
             "Where they stand in the graph",
             "Look whether crosses gather at some degree or clustering.",
             plate="degree",
-            caption=f"At the last moment above ({whose}); dots are moved by up to 2% so that all are seen. "
+            caption=f"At the last moment above ({whose}); dots are moved by up to 3% so that all are seen. "
             "Nodes with fewer than two neighbours have no clustering coefficient.",
             empty="No node has two neighbours, so there is no clustering coefficient.",
         ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -46,7 +46,7 @@ def summarise_nodes(study: NodesStudy) -> NodesSummary:
     shown = [
         _run(model, method, by_pair[model, method], by_pair.get((model, BASE), []))
         for model in models
-        for method in study.methods
+        for method in _in_families(study.methods)
         if (model, method) in by_pair
     ]
     # Where one run is looked at, it is of the first model and of its last whole method.
@@ -62,6 +62,12 @@ def summarise_nodes(study: NodesStudy) -> NodesSummary:
         snapshot=_snapshot(whole),
         failed=study.failures,
     )
+
+
+def _in_families(methods: Iterable[str]) -> list[str]:
+    """Methods in their order, each followed by its variants that lack a part."""
+    order = list(dict.fromkeys(method.partition("-no-")[0] for method in methods))
+    return sorted(methods, key=lambda method: (order.index(method.partition("-no-")[0]), "-no-" in method))
 
 
 def _facts(study: NodesStudy) -> GraphFacts:

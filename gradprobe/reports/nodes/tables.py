@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from gradprobe.geometry.graph import FEATURES
 from gradprobe.reports.averages import Estimate
-from gradprobe.reports.nodes.summary import BASE, SCORES, NodesSummary, Snapshot
+from gradprobe.reports.nodes.summary import BASE, SCORES, NodesSummary, RunSummary, Snapshot
 from gradprobe.reports.paired import Paired
 from gradprobe.reports.table import Table
-from gradprobe.reports.wording import ABSENT, decimal, number
+from gradprobe.reports.wording import ABSENT, count, decimal, number
 
 _ROLES = {2.0: "hub", 1.5: "bridge", 1.0: "follower", 0.5: "outlier"}
 
@@ -16,19 +16,16 @@ def scores(summary: NodesSummary) -> Table:
     """Test scores of every model and method."""
     return Table(
         title="Scores on the test nodes",
-        columns=("model", "method", "seeds", *SCORES.values(), "validation accuracy"),
+        columns=("method", *SCORES.values(), "validation accuracy"),
         rows=tuple(
             (
-                run.model,
-                run.method,
-                str(run.seeds),
+                _name(summary, run),
                 *(_score_cell(run.test[name]) for name in SCORES),
                 _score_cell(run.validation["accuracy"]),
             )
             for run in summary.runs
         ),
-        note="Mean over seeds, lowest and highest seed below it. Between 0 and 1; higher is better.",
-        names=2,
+        note=f"Mean over {_seeds(summary)}, lowest and highest below. Between 0 and 1; higher is better.",
     )
 
 
@@ -36,11 +33,10 @@ def differences(summary: NodesSummary) -> Table:
     """Differences of the test scores from the base's, with their intervals."""
     return Table(
         title="Test scores minus the base's",
-        columns=("model", "method", "seeds", *SCORES.values()),
+        columns=("method", "seeds", *SCORES.values()),
         rows=tuple(
             (
-                run.model,
-                run.method,
+                _name(summary, run),
                 str(run.differences["accuracy"].seeds),
                 *(_paired_cell(run.differences[name]) for name in SCORES),
             )
@@ -48,7 +44,6 @@ def differences(summary: NodesSummary) -> Table:
             if run.method != BASE and run.differences["accuracy"].seeds
         ),
         note="Mean of the differences paired by seed, with their 95% t interval below.",
-        names=2,
     )
 
 
@@ -56,11 +51,10 @@ def costs(summary: NodesSummary) -> Table:
     """Time and memory beside the base: the paper's Table 7."""
     return Table(
         title="Cost",
-        columns=("model", "method", "ms an update", "times the base", "peak MiB", "epochs with reasoning"),
+        columns=("method", "ms an update", "times base", "peak MiB", "epochs with reasoning"),
         rows=tuple(
             (
-                run.model,
-                run.method,
+                _name(summary, run),
                 _cost_cell(run.seconds, 1000.0),
                 _cost_cell(run.slowdown),
                 _cost_cell(run.memory),
@@ -68,9 +62,8 @@ def costs(summary: NodesSummary) -> Table:
             )
             for run in summary.runs
         ),
-        note="Time: the median over epochs, then the mean over seeds, lowest and highest below; runs side by "
-        "side slow each other down. Peak MiB: tensors alive at the peak of one update.",
-        names=2,
+        note="Processor time of an update: the median over epochs, then the mean over seeds, lowest and "
+        "highest below. Peak MiB: tensors alive at the peak of one update.",
     )
 
 
@@ -110,6 +103,17 @@ def features(snapshot: Snapshot) -> Table:
         "cosine; influence in gradient norm; "
         "confidence a negative cosine; receptiveness without a unit.",
     )
+
+
+def _name(summary: NodesSummary, run: RunSummary) -> str:
+    """A run's method, and its model where there are several; one column, for narrow screens."""
+    return run.method if len(summary.models) == 1 else f"{run.model} {run.method}"
+
+
+def _seeds(summary: NodesSummary) -> str:
+    """How many seeds the runs have, where they differ from the fewest to the most."""
+    low, high = (end((run.seeds for run in summary.runs), default=0) for end in (min, max))
+    return count(high, "seed") if low == high else f"{low} to {high} seeds"
 
 
 def _feature_cell(name: str, value: float) -> str:

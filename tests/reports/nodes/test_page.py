@@ -101,10 +101,16 @@ def test_the_role_is_a_word_and_what_is_undefined_is_called_so() -> None:
 
 
 def test_differences_have_signs_and_intervals_and_rounding_leaves_no_noise() -> None:
-    rows = {row[1]: row for row in tables.differences(summary()).rows}
+    rows = {row[0]: row for row in tables.differences(summary()).rows}
     assert "base" not in rows
-    assert rows["gragr"][3].startswith("+0.022\n+0.020 to +0.024")
-    assert rows["gragr++"][3].startswith("0.000\n")
+    assert rows["gragr"][2].startswith("+0.022\n+0.020 to +0.024")
+    assert rows["gragr++"][2].startswith("0.000\n")
+
+
+def test_a_run_is_named_by_its_model_too_where_there_are_several() -> None:
+    two = summary(run("base", [0.8]), run("base", [0.8], model="sage"))
+    assert [row[0] for row in tables.scores(two).rows] == ["gcn base", "sage base"]
+    assert tables.scores(summary()).rows[0][0] == "base"
 
 
 def test_failures_and_options_stand_in_the_folded_table() -> None:

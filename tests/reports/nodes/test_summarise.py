@@ -112,3 +112,12 @@ def test_options_list_the_parts_of_each_method_and_the_numbers() -> None:
     assert options["parts of gragr++"] == "conflict, schedule"
     assert "smoothing 0.5" in options["numbers of the parts"]
     assert options["width"] == "8"
+
+
+def test_variants_stand_behind_their_method() -> None:
+    names = ["base", "gragr", "gragr++", "gragr-no-meta", "gragr++-no-schedule", "gragr-no-attention"]
+    runs = [run(name, 0, 0.5) for name in names]
+    found = summarise_nodes(study(*runs, methods={name: {} for name in names})).runs
+    assert [entry.method for entry in found] == [
+        "base", "gragr", "gragr-no-meta", "gragr-no-attention", "gragr++", "gragr++-no-schedule"
+    ]  # fmt: skip

@@ -11,7 +11,7 @@ from gradprobe.reports.figures.canvas import log_scale, panels
 from gradprobe.reports.nodes.summary import NodesSummary, Snapshot
 from gradprobe.reports.wording import number
 
-_SPREAD = 0.02  # many nodes share degree and clustering: dots are moved a little, so that all are seen
+_SPREAD = 0.03  # many nodes share degree and clustering: dots are moved a little, so that all are seen
 
 
 def draw(summary: NodesSummary) -> Figure | None:
