@@ -75,7 +75,7 @@ class Editor:
     Args:
         classifier: the model with its items, labels and training items.
         method: one of the three above.
-        anchors: K; 0 is for `"gd"` alone, which needs them only to report cosines.
+        anchors: K. Only `"gre_plus"` needs more than 1, and `"gd"` none (0); the others report their angles.
         learning_rate: of the default optimiser, plain SGD.
         optimizer: makes another optimiser from the edited parameters, such as
             `partial(torch.optim.Adam, lr=0.01)`; its state goes on from edit to edit.
@@ -96,7 +96,7 @@ class Editor:
         *,
         method: Rewiring = "gre_plus",
         anchors: int = 5,
-        learning_rate: float = 0.1,
+        learning_rate: float = 0.01,
         optimizer: OptimizerFactory | None = None,
         max_steps: int = 100,
         refresh_every: int | None = None,
