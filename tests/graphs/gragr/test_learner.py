@@ -105,6 +105,22 @@ def test_the_conflict_loss_adds_its_own_gradient_uncorrected():
         torch.testing.assert_close(found[name], gradient)
 
 
+def test_the_correction_does_not_reach_the_gradient_of_the_conflict_loss():
+    options = {"conflict": True, "alignment": True, "smoothing": 2.0}
+    found = gradients_of_step(GraGROptions(**options, conflict_weight=50.0))
+    without = gradients_of_step(GraGROptions(**options, conflict_weight=0.0))
+    model, given = learner(GraGROptions()).model, data()
+    *hidden, logits = model.representations(given.x, given.edge_index)
+    loss = cross_entropy(logits[given.train], given.y[given.train])
+    inner = torch.autograd.grad(loss, hidden, create_graph=True)
+    penalty = 50.0 * sum(conflict_loss(gradient, graphs.edges(), "raw") for gradient in inner)
+    weight = model.convs[0].lin.weight
+    (expected,) = torch.autograd.grad(penalty, weight)
+    assert expected.abs().max() > 1e-3
+    name = "convs.0.lin.weight"
+    torch.testing.assert_close(found[name] - without[name], expected, rtol=1e-4, atol=1e-6)
+
+
 def test_attention_is_uniform_at_the_first_step_and_learned_at_the_second():
     options = GraGROptions(attention=True, temperature=4.0)
     plain, attending = learner(METHODS["base"]), learner(options)
