@@ -112,7 +112,9 @@ def _explains(summary: DynamicsSummary) -> Claim:
     alone = rank_correlation(
         [graph.homophily for graph in summary.graphs], [graph.gain for graph in summary.graphs]
     )
-    return claim if alone.reason else replace(claim, found=f"{claim.found}; homophily: {_correlation(alone)}")
+    return (
+        claim if alone.reason else replace(claim, found=f"{claim.found}; of homophily: {_correlation(alone)}")
+    )
 
 
 def _explains_by_kernel(summary: DynamicsSummary) -> Claim:
@@ -194,4 +196,5 @@ def _correlation(found: RankCorrelation) -> str:
     if found.reason:
         return found.reason
     low, high = number(found.low, signed=True, digits=2), number(found.high, signed=True, digits=2)
-    return f"{number(found.value, signed=True, digits=2)} ({low} to {high}, {count(found.graphs, 'graph')})"
+    value = number(found.value, signed=True, digits=2)
+    return f"rank correlation {value} ({low} to {high}, {count(found.graphs, 'graph')})"

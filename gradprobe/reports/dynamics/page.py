@@ -44,10 +44,11 @@ def _headline(found: tuple[Claim, ...]) -> str:
 
 
 def _points(summary: DynamicsSummary, found: tuple[Claim, ...]) -> tuple[str, ...]:
+    others = [claim for place, claim in enumerate(found) if place != _EXPLAINS]
+    outcomes = dict.fromkeys(claim.outcome for claim in others)
     points = [
-        f"{claim.text[:-1]}: {claim.outcome} ({claim.found})."
-        for place, claim in enumerate(found)
-        if place != _EXPLAINS
+        f"{outcome.capitalize()}: " + " · ".join(claim.text for claim in others if claim.outcome == outcome)
+        for outcome in outcomes
     ]
     lost = [graph.facts.name for graph in summary.graphs if graph.difference("gcn", "mlp").high < 0.0]
     won = [graph.facts.name for graph in summary.graphs if graph.difference("gcn", "mlp").low > 0.0]

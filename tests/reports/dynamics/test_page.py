@@ -18,7 +18,7 @@ def test_a_report_has_its_figures_tables_and_outcomes(tmp_path):
         summarise_dynamics(OPTIONS, sweep(graphs=6, seeds=1), {"cora-seed9": "loss: not finite"})
     )
     assert page.headline.startswith(
-        "That alignment explains where graph networks win and lose is confirmed: +"
+        "That alignment explains where graph networks win and lose is confirmed: rank correlation +"
     )
     html = write_page(page, tmp_path).read_text()
     assert set(page.images) == set(FIGURES)
