@@ -102,14 +102,14 @@ def points_of(study: Path, measured: Path, part: float) -> list[Point]:
     points = []
     for encoder in manifest.encoders:
         cells = [cell for cell in source.cells if cell.key.encoder == encoder]
-        total = max(cell.metrics.steps for cell in cells if cell.metrics and cell.key.combiner == AVERAGE)
+        finished = [cell.metrics.steps for cell in cells if cell.metrics and cell.key.combiner == AVERAGE]
         own = [c for c in judge.cells if (c.key.encoder, c.key.combiner) == (encoder, AVERAGE)]
-        runs = [_first(cell, part * total) for cell in own]
+        runs = [_first(cell, part * max(finished, default=0)) for cell in own]
         outcomes = {rows: outcome_of(runs, rows, focal=source.focal, options=options) for rows in ROWS}
         sign = -1.0 if metric.lower_is_better else 1.0
         for score in scores(cells, manifest, metric):
             found = score.difference
-            if found is None or not found.seeds or score.combiner == SINGLE_TASK:
+            if found is None or not found.seeds or score.combiner == SINGLE_TASK or not any(runs):
                 continue
             ends = sorted((sign * found.low, sign * found.high))
             predicted = {rows: _gains(outcome, score.combiner) for rows, outcome in outcomes.items()}
