@@ -9,6 +9,7 @@ from gradprobe.errors import InputError
 from gradprobe.reports.page import Page, draw_image, show_page, write_page
 from gradprobe.reports.section import Section
 from gradprobe.reports.table import Table
+from gradprobe.reports.terminal import rich_table
 
 SHOWN = Table("Scores", ("method", "accuracy"), (("gcn <b>", "0.81"),), note="Mean over seeds.")
 FOLDED = Table("Options", ("option",), (("hidden",),), folded=True)
@@ -75,6 +76,15 @@ def test_the_terminal_shows_words_and_open_tables_but_no_folded_ones() -> None:
     assert "hidden" not in text
     assert "Node <7>" in text
     assert "It stands alone." in text
+
+
+def test_names_of_rows_stay_whole_on_a_narrow_terminal() -> None:
+    cells = ("0.622 to 0.811",) * 5
+    table = Table("Scores", ("method", *"abcde"), (("gragr++-no-pathways", *cells),))
+    target = io.StringIO()
+    Console(file=target, width=70).print(rich_table(table))
+    assert "gragr++-no-pathways" in target.getvalue()
+    assert target.getvalue().count("0.811") == 5
 
 
 def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
