@@ -21,20 +21,15 @@ def headline(summary: EditSummary) -> str:
 
 def points(summary: EditSummary) -> tuple[str, ...]:
     """What qualifies it: differences with their intervals, success, and the cells that are missing."""
-    compared = [
-        (found, what, difference)
+    saved = [
+        (found, found.saved)
         for found in summary.methods
-        if found.saved is not None
-        for what, difference in (("test accuracy", found.saved.test), ("training loss", found.saved.loss))
-        if difference.seeds > 1
+        if found.saved is not None and found.saved.test.seeds > 1
     ]
-    said = [_saved(*each) for each in compared if each[2].excludes_zero]
-    even = len(compared) - len(said)
-    if compared:
-        said.append(
-            f"{even} of {count(len(compared), 'comparison')} with a method's baseline cannot be told from "
-            "zero: a 95% interval each, so about one in twenty is off by chance."
-        )
+    said = [_saved(found, parts.test) for found, parts in saved if parts.test.excludes_zero]
+    if saved:
+        said += [_tally("Test accuracy", [parts.test for _, parts in saved])]
+        said += [_tally("Training loss", [parts.loss for _, parts in saved])]
     short = [found for found in summary.methods if found.success.seeds and found.success.mean < 1.0]
     if short:
         failed = join(
@@ -53,8 +48,16 @@ def _lost(found: MethodSummary) -> str:
     return number(over_seeds([drawdown.mean for drawdown in found.test]).mean)
 
 
-def _saved(found: MethodSummary, what: str, saved: Paired) -> str:
+def _saved(found: MethodSummary, saved: Paired) -> str:
     verb = "saves" if saved.mean > 0 else "costs"
     name = f"{NAMES[found.model]}, {found.protocol}: {NAMES[found.method]}"
     against = NAMES[BASELINES[found.method]]
-    return f"{name} {verb} {number(abs(saved.mean))} of {what} against {against} ({interval(saved)})."
+    return f"{name} {verb} {number(abs(saved.mean))} of test accuracy against {against} ({interval(saved)})."
+
+
+def _tally(what: str, differences: list[Paired]) -> str:
+    better, worse = sum(d.low > 0.0 for d in differences), sum(d.high < 0.0 for d in differences)
+    return (
+        f"{what} against each method's baseline: better {better}, worse {worse}, not told from zero "
+        f"{len(differences) - better - worse} times; each 95% interval stands for itself."
+    )
