@@ -1,4 +1,4 @@
-"""Accuracy lost against edits made, one panel for test and one for training, one line a method."""
+"""Accuracy lost against edits made, on test and on training nodes, one line a method."""
 
 from __future__ import annotations
 
@@ -14,15 +14,20 @@ from gradprobe.reports.wording import number
 
 
 def draw(methods: tuple[MethodSummary, ...]) -> Figure:
-    """Means over seeds; the band is lowest to highest seed."""
-    figure, (test, train) = panels([2.6, 2.0], share_x=True, extra=0.9)
+    """Means over seeds; the band is lowest to highest seed. EGNN has a test panel of its own."""
+    plain = [found for found in methods if not found.method.startswith("egnn")]
+    side = [found for found in methods if found.method.startswith("egnn")]
+    groups = [group for group in (plain, side) if group]
+    figure, axes = panels([2.2] * len(groups) + [2.0], share_x=True, extra=0.9)
+    for pane, group in zip(axes[:-1], groups, strict=True):
+        for found in group:
+            _line(pane, found, found.test)
+        pane.set_ylabel("test accuracy lost")
     for found in methods:
-        _line(test, found, found.test)
-        _line(train, found, found.train)
-    test.set_ylabel("test accuracy lost")
-    train.set_ylabel("training accuracy lost")
-    train.set_xlabel("edits made")
-    legend(figure, test)
+        _line(axes[-1], found, found.train)
+    axes[-1].set_ylabel("training accuracy lost")
+    axes[-1].set_xlabel("edits made")
+    legend(figure, axes[-1])
     return figure
 
 
