@@ -98,7 +98,7 @@ def _places(summary: NodesSummary) -> list[Section]:
         return []
     whose = f"{found.method} on {found.model}, seed {found.seed}"
     if len(found.nodes) < found.total:
-        whose += f", {len(found.nodes)} of {found.total:,} nodes drawn at random"
+        whose += f", {len(found.nodes):,} of {found.total:,} nodes drawn at random"
     return [
         Section(
             "Nodes in conflict",

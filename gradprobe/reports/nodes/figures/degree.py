@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, NullLocator
 
 from gradprobe.reports import colours
 from gradprobe.reports.averages import mean_defined
-from gradprobe.reports.figures.canvas import log_scale, panels
+from gradprobe.reports.figures.canvas import panels
 from gradprobe.reports.nodes.summary import NodesSummary, Snapshot
 from gradprobe.reports.wording import number
 
@@ -31,10 +33,17 @@ def draw(summary: NodesSummary) -> Figure | None:
         (defined & torn, colours.CONFLICT, "X", "in conflict"),
     ):
         panel.scatter(
-            (found.degree * (1.0 + noise[0]))[chosen], (found.clustering + noise[1])[chosen],
-            s=size, c=colour, marker=marker, linewidths=0.3, edgecolors="white", label=name, alpha=0.85,
-        )  # fmt: skip
-    log_scale(panel.xaxis)
+            (found.degree * (1.0 + noise[0]))[chosen],
+            (found.clustering + noise[1])[chosen],
+            s=size * (2.2 if marker == "X" else 1.0),
+            c=colour,
+            marker=marker,
+            linewidths=0.3,
+            edgecolors="white",
+            label=name,
+            alpha=0.85,
+        )
+    _scale(panel)
     panel.set_xlabel("degree (number of neighbours)")
     panel.set_ylabel("clustering coefficient")
     handles, names = panel.get_legend_handles_labels()
@@ -48,6 +57,16 @@ def describe(summary: NodesSummary) -> str:
     assert found is not None
     torn = found.moments[-1].conflicting
     return f"Scatter of nodes. In conflict: {_means(found, torn)}. Others: {_means(found, ~torn)}."
+
+
+def _scale(axes: Axes) -> None:
+    """A logarithmic axis of degrees, with ticks at 1, 2, 5, 10, ..."""
+    axes.set_xscale("log")
+    low, high = axes.get_xlim()
+    ticks = [digit * 10**power for power in range(7) for digit in (1, 2, 5)]
+    axes.xaxis.set_major_locator(FixedLocator([tick for tick in ticks if low <= tick <= high]))
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    axes.xaxis.set_minor_locator(NullLocator())
 
 
 def _means(found: Snapshot, chosen: np.ndarray) -> str:

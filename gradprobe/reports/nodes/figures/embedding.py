@@ -25,12 +25,10 @@ def draw(summary: NodesSummary) -> Figure | None:
         ):
             x, y = moment.embedding[chosen].T
             panel.scatter(
-                x, y, s=size * (1.6 if marker == "X" else 1.0), c=colour, marker=marker, linewidths=0.3,
+                x, y, s=size * (2.2 if marker == "X" else 1.0), c=colour, marker=marker, linewidths=0.3,
                 edgecolors="white", label=name, alpha=0.85,
             )  # fmt: skip
-        panel.set_title(
-            f"{label(moment.name, 44)}: {int(torn.sum())} of {count(len(torn), 'node')} in conflict"
-        )
+        panel.set_title(f"{label(moment.name, 44)}: {int(torn.sum()):,} of {len(torn):,} nodes in conflict")
         panel.set_ylabel("second direction")
         panel.tick_params(labelleft=False, labelbottom=False)
     axes[-1].set_xlabel("first direction (principal components; no unit)")
