@@ -109,8 +109,8 @@ class NodeRun(_Record):
 
     `parts` counts the nodes that train, select, tune weights (meta) and test. `trials` holds one entry a
     random start, none where there was one start; `chosen` went on, and `history` is its whole course.
-    `seconds` is the median over epochs of the processor time of an update, `memory` the bytes of tensors alive at
-    the peak of one update. `snapshot` is kept for the first seed only.
+    `seconds` is the median over epochs of the processor time of an update, `memory` the bytes of tensors
+    alive at the peak of one update. `snapshot` is kept for the first seed only.
     """
 
     key: NodeKey
