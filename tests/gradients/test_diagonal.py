@@ -63,7 +63,7 @@ def test_the_largest_square_so_far_counts_under_amsgrad_only():
     assert all((a > 1.2 * b).any() for a, b in zip(one, other, strict=True))
 
 
-@pytest.mark.parametrize("name", set(MOVED_BY_D) - {"sgd"})
+@pytest.mark.parametrize("name", sorted(set(MOVED_BY_D) - {"sgd"}))
 def test_before_its_first_step_an_optimiser_has_no_diagonal_and_is_left_as_it_was(name):
     model = _model()
     optimizer = MOVED_BY_D[name](model.parameters())
