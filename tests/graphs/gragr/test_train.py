@@ -68,6 +68,10 @@ def test_the_best_epoch_is_restored_and_scored(graph):
     assert result.test.accuracy == pytest.approx(expected)
 
 
+def test_of_equal_epochs_the_first_is_kept(graph):
+    assert run(graph, learning_rate=1e-30).best_epoch == 1
+
+
 def test_an_observer_hears_of_every_epoch_of_every_start(graph):
     heard = []
     run(graph, candidates=2, observer=lambda start, epoch, _: heard.append((start, epoch.epoch)))
