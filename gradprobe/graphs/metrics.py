@@ -33,7 +33,7 @@ def class_scores(labels: np.ndarray, probabilities: FloatArray) -> ClassScores:
     try:
         from sklearn.metrics import f1_score, roc_auc_score
     except ImportError as error:
-        raise missing_extra("scikit-learn", "molecules") from error
+        raise missing_extra("scikit-learn", "graphs") from error
 
     predicted = probabilities.argmax(axis=1)
     present = [c for c in range(probabilities.shape[1]) if 0 < (labels == c).sum() < len(labels)]

@@ -132,7 +132,7 @@ def _layer(kind: NodeModelKind, inputs: int, outputs: int, *, last: bool) -> nn.
 
         from gradprobe.graphs.sage import ProjectedSAGEConv
     except ImportError as error:
-        raise missing_extra("torch_geometric", "molecules") from error
+        raise missing_extra("torch_geometric", "graphs") from error
 
     layer: nn.Module
     if kind == "gat":

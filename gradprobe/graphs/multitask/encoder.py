@@ -26,7 +26,7 @@ class GraphEncoder(nn.Module):
         try:
             from torch_geometric.nn import GINConv, global_add_pool, global_mean_pool
         except ImportError as error:
-            raise missing_extra("torch_geometric", "molecules") from error
+            raise missing_extra("torch_geometric", "graphs") from error
 
         sizes = [inputs, *[width] * depth]
         self.width = width
