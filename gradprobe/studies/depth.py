@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import time
 from collections.abc import Mapping
@@ -30,6 +29,7 @@ from gradprobe.reports.depth.records import (
 )
 from gradprobe.reports.depth.summary import DepthSummary, summarise_depth
 from gradprobe.studies.grid import GridWatch, run_grid
+from gradprobe.studies.identity import graph_digest
 
 Count = Annotated[int, Field(ge=1)]
 Depth = Annotated[int, Field(ge=2)]
@@ -102,7 +102,12 @@ def run_depth(
     options = DepthOptions(**{name: getattr(config, name) for name in DepthOptions.model_fields})
     outcome = run_grid(
         out,
-        identity={"study": "depth", "data": _digest(dataset), "graph": dataset.name, **options.model_dump()},
+        identity={
+            "study": "depth",
+            "data": graph_digest(dataset),
+            "graph": dataset.name,
+            **options.model_dump(),
+        },
         keys=config.runs(),
         work=DepthWork(dataset, options),
         result=DepthRun,
@@ -255,11 +260,3 @@ def _graph(data: NodeDataset) -> DepthGraph:
         largest_class=float(labelled.max() / labelled.sum()),
         notes=data.notes,
     )
-
-
-def _digest(data: NodeDataset) -> str:
-    digest = hashlib.sha256()
-    splits = [part for split in data.splits for part in (split.train, split.validation, split.test)]
-    for array in (data.features, data.edge_index, data.labels, *splits):
-        digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()[:16]

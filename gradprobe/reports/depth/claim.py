@@ -10,9 +10,8 @@ import numpy as np
 
 from gradprobe.geometry import FloatArray
 from gradprobe.reports.depth.records import DepthRun, Signal, course, grid
+from gradprobe.reports.rank_correlation import UNKNOWN, BootstrapInterval, interval_of, redrawn, spearman
 
-LEVEL = 0.95
-RESAMPLES = 2000
 FEWEST_CELLS = 6
 
 Moment = Literal["at the start", "at the end"]
@@ -21,20 +20,6 @@ Measure = Literal["mu", "relative mu"]
 MOMENTS: tuple[Moment, ...] = ("at the end", "at the start")
 PLACES: tuple[Place, ...] = ("end of the way", "mean over layers")
 MEASURES: tuple[Measure, ...] = ("mu", "relative mu")
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A number with its 95 % bootstrap interval; NaN where undefined."""
-
-    value: float
-    low: float
-    high: float
-
-    @property
-    def excludes_zero(self) -> bool:
-        """Whether the interval lies on one side of zero."""
-        return self.low > 0.0 or self.high < 0.0
 
 
 @dataclass(frozen=True)
@@ -49,9 +34,9 @@ class Comparison:
     measure: Measure
     place: Place
     moment: Moment
-    gradient: Interval
-    representation: Interval
-    advantage: Interval
+    gradient: BootstrapInterval
+    representation: BootstrapInterval
+    advantage: BootstrapInterval
     runs: int
     cells: int
     reason: str = ""
@@ -65,7 +50,7 @@ def compare(
     Similarity is read where the signal ends its way, at the first layer for gradients and at the last
     hidden one for representations, or averaged over hidden layers (mu geometrically). Runs of one
     depth and architecture differ by their seeds alone and are not independent pieces of evidence: the
-    bootstrap draws whole cells, `RESAMPLES` times.
+    bootstrap draws whole cells.
     """
     signals: tuple[Signal, ...] = ("gradient", "representation")
     values = np.array(
@@ -75,12 +60,12 @@ def compare(
     cells = _cells([run for run, ok in zip(runs, known, strict=True) if ok])
     values = values[known]
     reason = _reason(values, cells)
-    found = [_UNKNOWN] * 3
+    found = [UNKNOWN] * 3
     if not reason:
-        weights = _weights(cells, seed)
-        gradient, representation = (_spearman(values[:, i], values[:, 2], weights) for i in (0, 1))
+        weights = redrawn(cells, seed=seed)
+        gradient, representation = (spearman(values[:, i], values[:, 2], weights) for i in (0, 1))
         advantage = np.abs(gradient) - np.abs(representation)
-        found = [_interval(drawn) for drawn in (gradient, representation, advantage)]
+        found = [interval_of(drawn) for drawn in (gradient, representation, advantage)]
     return Comparison(
         measure=measure,
         place=place,
@@ -94,13 +79,13 @@ def compare(
     )
 
 
-def depth_alone(runs: Sequence[DepthRun], *, seed: int = 0) -> Interval:
+def depth_alone(runs: Sequence[DepthRun], *, seed: int = 0) -> BootstrapInterval:
     """Rank correlation of test accuracy with the number of layers, which any similarity has to beat."""
     values = np.array([(run.key.layers, run.test) for run in runs]).reshape(-1, 2)
     cells = _cells(runs)
     if _reason(values, cells):
-        return _UNKNOWN
-    return _interval(_spearman(values[:, 0], values[:, 1], _weights(cells, seed)))
+        return UNKNOWN
+    return interval_of(spearman(values[:, 0], values[:, 1], redrawn(cells, seed=seed)))
 
 
 def similarity(run: DepthRun, signal: Signal, measure: Measure, place: Place, moment: Moment) -> float:
@@ -122,9 +107,6 @@ def similarity(run: DepthRun, signal: Signal, measure: Measure, place: Place, mo
         return float(np.mean(np.log(values)))
 
 
-_UNKNOWN = Interval(np.nan, np.nan, np.nan)
-
-
 def _cells(runs: Sequence[DepthRun]) -> list[int]:
     """The number of each run's cell: its depth and architecture."""
     numbers: dict[tuple[int, str], int] = {}
@@ -137,36 +119,3 @@ def _reason(values: FloatArray, cells: list[int]) -> str:
     if any(len(set(column.tolist())) < 2 for column in values.T):
         return "a similarity or the accuracy is the same in all runs"
     return ""
-
-
-def _weights(cells: list[int], seed: int) -> FloatArray:
-    """How often each run [r] counts: once in the first row, as its cell was drawn in the others."""
-    count = max(cells) + 1
-    drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=RESAMPLES)
-    return np.vstack([np.ones(len(cells)), drawn[:, cells]])
-
-
-def _spearman(first: FloatArray, second: FloatArray, weights: FloatArray) -> FloatArray:
-    """Spearman's rank correlations [k] of values [r] that count as often as weights [k, r] say.
-
-    Ties stand at their mean rank; NaN where one side is constant.
-    """
-    ranks = [_ranks(values, weights) for values in (first, second)]
-    products = [(weights * ranks[i] * ranks[j]).sum(axis=1) for i, j in ((0, 1), (0, 0), (1, 1))]
-    size = np.sqrt(products[1] * products[2])
-    constant = np.full(len(weights), np.nan)
-    return np.asarray(np.clip(np.divide(products[0], size, out=constant, where=size > 1e-9), -1.0, 1.0))
-
-
-def _ranks(values: FloatArray, weights: FloatArray) -> FloatArray:
-    """Mean ranks [k, r], counted from their mean."""
-    _, level = np.unique(values, return_inverse=True)
-    at_level = weights @ (level[:, None] == np.arange(level.max() + 1))
-    upper = np.cumsum(at_level, axis=1)
-    return np.asarray((upper - at_level / 2 - upper[:, -1:] / 2)[:, level])
-
-
-def _interval(drawn: FloatArray) -> Interval:
-    """The value, which comes first, with the quantiles of those that were drawn."""
-    low, high = np.nanquantile(drawn[1:], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Interval(float(drawn[0]), float(low), float(high))

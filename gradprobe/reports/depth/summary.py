@@ -12,12 +12,12 @@ from gradprobe.reports.depth.claim import (
     MOMENTS,
     PLACES,
     Comparison,
-    Interval,
     compare,
     depth_alone,
 )
 from gradprobe.reports.depth.records import DepthGraph, DepthKey, DepthOptions, DepthRun, Finding
 from gradprobe.reports.paired import Paired, paired_difference
+from gradprobe.reports.rank_correlation import BootstrapInterval
 
 DEEP = 16
 """Layers from which on a network counts as deep where depths are pooled."""
@@ -51,7 +51,7 @@ class DepthSummary:
     cells: tuple[DepthCell, ...]
     gains: Mapping[int, Paired]
     comparisons: tuple[Comparison, ...]
-    depth: Interval
+    depth: BootstrapInterval
     failures: Mapping[str, str]
 
     @property

@@ -6,9 +6,10 @@ import math
 from collections import Counter
 
 from gradprobe.geometry.diagnosis import ALIKE, EXPANDED, VANISHED
-from gradprobe.reports.depth.claim import Comparison, Interval
+from gradprobe.reports.depth.claim import Comparison
 from gradprobe.reports.depth.records import Finding
 from gradprobe.reports.depth.summary import DepthCell, DepthSummary
+from gradprobe.reports.rank_correlation import BootstrapInterval
 from gradprobe.reports.table import Table, estimate_cell
 from gradprobe.reports.wording import ABSENT, number, paired
 
@@ -156,7 +157,7 @@ def _claim(comparison: Comparison) -> tuple[str, ...]:
     )
 
 
-def _interval(found: Interval) -> str:
+def _interval(found: BootstrapInterval) -> str:
     if math.isnan(found.value):
         return ABSENT
     value, low, high = (number(bound, signed=True) for bound in (found.value, found.low, found.high))

@@ -6,12 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import rankdata
 
-from gradprobe.geometry import FloatArray
+from gradprobe.reports.rank_correlation import interval_of, redrawn, spearman
 
-LEVEL = 0.95
-RESAMPLES = 2000
 FEWEST_GRAPHS = 6
 
 
@@ -42,19 +39,8 @@ def rank_correlation(
     count = len(values)
     if count < fewest:
         return RankCorrelation(np.nan, np.nan, np.nan, count, f"fewer than {fewest} graphs have both")
-    found = float(spearman(values[:, 0], values[:, 1]))
-    if np.isnan(found):
+    drawn = spearman(values[:, 0], values[:, 1], redrawn(range(count), seed=seed))
+    if np.isnan(drawn[0]):
         return RankCorrelation(np.nan, np.nan, np.nan, count, "one of the two is the same for all graphs")
-    generator = np.random.default_rng(seed)
-    drawn = values[generator.integers(count, size=(RESAMPLES, count))]
-    tails = [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
-    low, high = np.nanquantile(spearman(drawn[..., 0], drawn[..., 1]), tails)
-    return RankCorrelation(found, float(low), float(high), count)
-
-
-def spearman(first: FloatArray, second: FloatArray) -> FloatArray:
-    """Spearman's rank correlation [...] of values [..., n], ties at their mean rank; NaN for a constant."""
-    a, b = (rankdata(values, axis=-1) - (values.shape[-1] + 1) / 2 for values in (first, second))
-    size = np.sqrt((a**2).sum(axis=-1) * (b**2).sum(axis=-1))
-    product = np.divide((a * b).sum(axis=-1), size, out=np.full(size.shape, np.nan), where=size > 0)
-    return np.asarray(np.clip(product, -1.0, 1.0))
+    found = interval_of(drawn)
+    return RankCorrelation(found.value, found.low, found.high, count)

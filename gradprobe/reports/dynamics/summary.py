@@ -11,7 +11,6 @@ from typing import Literal
 import numpy as np
 
 from gradprobe.reports.averages import NAN, Estimate, over_seeds
-from gradprobe.reports.dynamics.ranks import spearman
 from gradprobe.reports.dynamics.records import (
     METHODS,
     Alignments,
@@ -23,6 +22,7 @@ from gradprobe.reports.dynamics.records import (
     Network,
 )
 from gradprobe.reports.paired import Paired, paired_difference
+from gradprobe.reports.rank_correlation import spearman
 
 Name = Literal["kernel_graph", "kernel_target", "graph_target"]
 HOMOPHILIC = 0.5
@@ -88,7 +88,7 @@ class GraphSummary:
         for run in self.runs:
             pairs = [(p.centred.kernel_graph, p.centred.kernel_target) for p in run.course("gcn")]
             known = np.array([pair for pair in pairs if None not in pair], dtype=np.float64).reshape(-1, 2)
-            found.append(float(spearman(known[:, 0], known[:, 1])) if len(known) > 2 else NAN)
+            found.append(float(spearman(known[:, 0], known[:, 1])[0]) if len(known) > 2 else NAN)
         return over_seeds(found)
 
     @property
