@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +9,7 @@ import typer
 from rich.console import Console
 
 from gradprobe.commands.arguments import Out, names
+from gradprobe.commands.running import publish, run_with_bar
 
 
 def depth(  # noqa: PLR0913 - a command has as many options as its study
@@ -38,9 +38,7 @@ def depth(  # noqa: PLR0913 - a command has as many options as its study
 ) -> None:
     """Measure oversmoothing, vanishing and expansion of gradients in graph networks of many depths."""
     from gradprobe.reports.depth.page import depth_page
-    from gradprobe.reports.page import show_page, write_page
     from gradprobe.studies.depth import depth_config, run_depth
-    from gradprobe.studies.progress import grid_bar
 
     given: dict[str, Any] = {
         "dataset": dataset,
@@ -55,14 +53,7 @@ def depth(  # noqa: PLR0913 - a command has as many options as its study
     config = depth_config(**{name: value for name, value in given.items() if value is not None})
     folder = out or Path("runs") / "depth"
     console = Console()
-    try:
-        with grid_bar(console) as watch:
-            summary = run_depth(config, folder, root=root, jobs=jobs, watch=watch)
-    except KeyboardInterrupt:
-        console.print("\ninterrupted; the same command goes on from here")
-        sys.exit(130)
-    page = depth_page(summary)
-    console.print(show_page(page))
-    console.print(f"report: {write_page(page, folder)}", soft_wrap=True, highlight=False, markup=False)
-    if summary.failures:
-        sys.exit(1)
+    summary = run_with_bar(
+        lambda watch: run_depth(config, folder, root=root, jobs=jobs, watch=watch), console
+    )
+    publish(depth_page(summary), folder, summary.failures, console)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +9,7 @@ import typer
 from rich.console import Console
 
 from gradprobe.commands.arguments import Out, names
+from gradprobe.commands.running import publish, run_with_bar
 
 
 def dynamics(
@@ -30,27 +30,13 @@ def dynamics(
 ) -> None:
     """Align kernels with graph and labels over training, and put residual propagation beside a GCN."""
     from gradprobe.reports.dynamics.page import dynamics_page
-    from gradprobe.reports.page import show_page, write_page
     from gradprobe.studies.dynamics import dynamics_config, run_dynamics
 
     given: dict[str, Any] = {"datasets": names(datasets), "seeds": seeds, "epochs": epochs, "nodes": nodes}
     config = dynamics_config(**{name: value for name, value in given.items() if value is not None})
     folder = out or Path("runs") / "dynamics"
     console = Console()
-    try:
-        with console.status("0 runs finished") as status:
-            summary = run_dynamics(
-                config,
-                folder,
-                root=root,
-                jobs=jobs,
-                watch=lambda done, total: status.update(f"{done} of {total} runs finished"),
-            )
-    except KeyboardInterrupt:
-        console.print("\ninterrupted; the same command goes on from here")
-        sys.exit(130)
-    page = dynamics_page(summary)
-    console.print(show_page(page))
-    console.print(f"report: {write_page(page, folder)}", soft_wrap=True, highlight=False, markup=False)
-    if summary.failures:
-        sys.exit(1)
+    summary = run_with_bar(
+        lambda watch: run_dynamics(config, folder, root=root, jobs=jobs, watch=watch), console
+    )
+    publish(dynamics_page(summary), folder, summary.failures, console)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +9,7 @@ import typer
 from rich.console import Console
 
 from gradprobe.commands.arguments import Out, names
+from gradprobe.commands.running import publish, run_with_bar
 from gradprobe.errors import InputError
 
 if TYPE_CHECKING:
@@ -50,9 +50,7 @@ def nodes(  # noqa: PLR0913 - a command has as many options as a study
     """Train node classifiers with and without GraGR, and explain the nodes in conflict."""
     from gradprobe.reports.nodes.page import nodes_page
     from gradprobe.reports.nodes.summarise import summarise_nodes
-    from gradprobe.reports.page import show_page, write_page
     from gradprobe.studies.nodes import nodes_config, run_nodes
-    from gradprobe.studies.progress import grid_bar
 
     given: dict[str, Any] = {
         "models": names(model),
@@ -67,20 +65,10 @@ def nodes(  # noqa: PLR0913 - a command has as many options as a study
     graph = _graph(dataset, root, edges, features)
     target = out or Path("runs") / f"nodes-{graph.name.lower().replace(':', '-')}"
     console = Console()
-    try:
-        with grid_bar(console) as watch:
-            study = run_nodes(graph, config, target, jobs=jobs, watch=watch)
-    except KeyboardInterrupt:
-        console.print("\ninterrupted; the same command goes on from here")
-        sys.exit(130)
+    study = run_with_bar(lambda watch: run_nodes(graph, config, target, jobs=jobs, watch=watch), console)
     summary = summarise_nodes(study)
     page = nodes_page(summary, explanations=_explain(summary.snapshot, asked))
-    console.print(show_page(page))
-    console.print(f"report: {write_page(page, target)}", soft_wrap=True, highlight=False, markup=False)
-    for name, reason in study.failures.items():
-        console.print(f"failed: {name}: {reason}", soft_wrap=True, highlight=False, markup=False)
-    if study.failures:
-        sys.exit(1)
+    publish(page, target, study.failures, console)
 
 
 def _graph(dataset: str | None, root: Path | None, edges: Path | None, features: Path | None) -> NodeDataset:

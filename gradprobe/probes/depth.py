@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,7 @@ from gradprobe.geometry import FloatArray, components, looped_degrees
 from gradprobe.probes.depth_profile import DepthProfile, signal_profile
 from gradprobe.probes.describe import describe
 from gradprobe.probes.inert import inert
-from gradprobe.probes.layers import check_found, fresh_name, named_layers
+from gradprobe.probes.layers import LayerListener, check_found, fresh_name
 from gradprobe.trace import SplitName, Trace
 
 Integers = Tensor | npt.NDArray[np.int64]
@@ -55,24 +55,16 @@ class DepthProbe:
         trace: Trace | None = None,
         out: str | Path | None = None,
     ) -> None:
-        if not isinstance(every, int) or every < 1:
-            raise InputError(f"every: expected a count from 1 on, got {every!r}")
         if trace is not None and out is not None:
             raise InputError("out: expected either a trace to append to or a folder for a new one, got both")
         self._model = model
-        self._every = every
-        self._calls = 0
-        self._last_step = -1
-        self._kept: list[_Output] = []
-        self._handles = [
-            module.register_forward_hook(self._listener(name)) for name, module in named_layers(model, layers)
-        ]
+        self._listener = LayerListener(model, layers, every=every, keep=_Output.of)
         self.trace = Trace(out, describe(model, every=every, seed=0)) if trace is None else trace
 
     @property
     def is_due(self) -> bool:
         """Whether the next call of `measure` measures."""
-        return self._calls % self._every == 0
+        return self._listener.is_due
 
     def measure(
         self,
@@ -106,11 +98,10 @@ class DepthProbe:
             InputError: the loss is no scalar with a graph, or edges or groups do not fit.
             MeasurementError: no output from which the loss can be reached, or one that is no matrix.
         """
-        due, self._last_step = self.is_due, self._last_step + 1 if step is None else step
-        self._calls += 1
-        kept, self._kept = self._kept, []
-        if not due:
+        taken = self._listener.take(step)
+        if taken is None:
             return None
+        step, kept = taken
         if loss.dim() or not loss.requires_grad:
             raise InputError(
                 f"loss: expected a scalar with a graph, got shape {tuple(loss.shape)}"
@@ -125,15 +116,13 @@ class DepthProbe:
             signal_profile("representation", representation, degrees=degrees, groups=grouped),
             signal_profile("gradient", gradient, degrees=degrees, groups=grouped),
         )
-        for record in found.records(step=self._last_step, split=split, epoch=epoch):
+        for record in found.records(step=step, split=split, epoch=epoch):
             self.trace.append(record)
         return found
 
     def close(self) -> None:
         """Stop listening, and write what is left of the trace."""
-        for handle in self._handles:
-            handle.remove()
-        self._kept = []
+        self._listener.close()
         self.trace.close()
 
     def __enter__(self) -> DepthProbe:
@@ -141,14 +130,6 @@ class DepthProbe:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def _listener(self, name: str) -> Any:
-        def listen(_module: nn.Module, _inputs: Any, output: Any) -> None:
-            first = output[0] if isinstance(output, tuple) and output else output
-            if self.is_due and isinstance(first, Tensor) and first.requires_grad:
-                self._kept.append(_Output.of(name, first))
-
-        return listen
 
     def _reached(self, loss: Tensor, outputs: list[_Output]) -> dict[str, tuple[FloatArray, FloatArray]]:
         """Values and gradients of the outputs that lead to the loss."""

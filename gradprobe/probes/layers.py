@@ -2,12 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Callable, Container, Iterable
+from typing import Any, Generic, TypeVar
 
 from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge
 
 from gradprobe.errors import InputError, MeasurementError
+
+_T = TypeVar("_T")
+
+
+class LayerListener(Generic[_T]):
+    """Keeps what layers put out in the forward pass before a measurement, and counts measurements.
+
+    Args:
+        model: the model in training.
+        layers: the modules to listen to; None: those of PyG that pass messages.
+        every: one call of `take` in this many is due, the first included; hooks keep nothing before others.
+        keep: what to keep of an output, from the layer's name and the output.
+
+    Raises:
+        InputError: `every` is no count, or a layer is not the model's.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        layers: Iterable[nn.Module] | None,
+        *,
+        every: int,
+        keep: Callable[[str, Tensor], _T],
+    ) -> None:
+        if not isinstance(every, int) or every < 1:
+            raise InputError(f"every: expected a count from 1 on, got {every!r}")
+        self._every = every
+        self._keep = keep
+        self._calls = 0
+        self._last_step = -1
+        self._kept: list[_T] = []
+        self._handles = [
+            module.register_forward_hook(self._hook(name)) for name, module in named_layers(model, layers)
+        ]
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the next call of `take` is one to measure."""
+        return self._calls % self._every == 0
+
+    def take(self, step: int | None) -> tuple[int, list[_T]] | None:
+        """The step, by default one more than the last, and what was kept for it; None where not due."""
+        due, self._last_step = self.is_due, self._last_step + 1 if step is None else step
+        self._calls += 1
+        kept, self._kept = self._kept, []
+        return (self._last_step, kept) if due else None
+
+    def close(self) -> None:
+        """Stop listening."""
+        for handle in self._handles:
+            handle.remove()
+        self._kept = []
+
+    def _hook(self, name: str) -> Any:
+        def listen(_module: nn.Module, _inputs: Any, output: Any) -> None:
+            first = output[0] if isinstance(output, tuple) and output else output
+            if self.is_due and isinstance(first, Tensor) and first.requires_grad:
+                self._kept.append(self._keep(name, first))
+
+        return listen
 
 
 def named_layers(model: nn.Module, layers: Iterable[nn.Module] | None) -> list[tuple[str, nn.Module]]:

@@ -18,7 +18,7 @@ from gradprobe.geometry import FloatArray
 from gradprobe.geometry.graph import NodeGraph, node_graph
 from gradprobe.probes.describe import describe
 from gradprobe.probes.inert import inert
-from gradprobe.probes.layers import check_found, fresh_name, named_layers
+from gradprobe.probes.layers import LayerListener, check_found, fresh_name
 from gradprobe.probes.node_gradients import NodeGradients, NodeOptions, node_gradients
 from gradprobe.trace import SplitName, Trace
 
@@ -60,26 +60,18 @@ class NodeGradientProbe:
         trace: Trace | None = None,
         out: str | Path | None = None,
     ) -> None:
-        if not isinstance(every, int) or every < 1:
-            raise InputError(f"every: expected a count from 1 on, got {every!r}")
         if trace is not None and out is not None:
             raise InputError("out: expected either a trace to append to or a folder for a new one, got both")
         self._model = model
-        self._every = every
         self._options = NodeOptions(min_norm, below, smoothing)
         self._first_only = layers is None
-        self._calls = 0
-        self._last_step = -1
-        self._kept: list[_State] = []
-        self._handles = [
-            module.register_forward_hook(self._listener(name)) for name, module in named_layers(model, layers)
-        ]
+        self._listener = LayerListener(model, layers, every=every, keep=_State.of)
         self.trace = Trace(out, describe(model, every=every, seed=0)) if trace is None else trace
 
     @property
     def is_due(self) -> bool:
         """Whether the next call of `measure` measures."""
-        return self._calls % self._every == 0
+        return self._listener.is_due
 
     def measure(
         self,
@@ -112,11 +104,10 @@ class NodeGradientProbe:
             MeasurementError: no state that the losses depend on, one that is no matrix, or a gradient
                 that is not finite.
         """
-        due, self._last_step = self.is_due, self._last_step + 1 if step is None else step
-        self._calls += 1
-        kept, self._kept = self._kept, []
-        if not due:
+        taken = self._listener.take(step)
+        if taken is None:
             return None
+        step, kept = taken
         named = _scalars(losses)
         if states is not None:
             kept = [_State.of(name, state) for name, state in states.items()]
@@ -126,15 +117,13 @@ class NodeGradientProbe:
         for layer, rows in reached.items():
             graph = _graph(edge_index, nodes=rows.shape[1])
             found[layer] = node_gradients(layer, tasks, rows if tasks else rows[0], graph, self._options)
-            for record in found[layer].records(step=self._last_step, split=split, epoch=epoch):
+            for record in found[layer].records(step=step, split=split, epoch=epoch):
                 self.trace.append(record)
         return found
 
     def close(self) -> None:
         """Stop listening, and write what is left of the trace."""
-        for handle in self._handles:
-            handle.remove()
-        self._kept = []
+        self._listener.close()
         self.trace.close()
 
     def __enter__(self) -> NodeGradientProbe:
@@ -142,14 +131,6 @@ class NodeGradientProbe:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def _listener(self, name: str) -> Any:
-        def listen(_module: nn.Module, _inputs: Any, output: Any) -> None:
-            first = output[0] if isinstance(output, tuple) and output else output
-            if self.is_due and isinstance(first, Tensor) and first.requires_grad:
-                self._kept.append(_State.of(name, first))
-
-        return listen
 
     def _gradients(
         self, losses: Mapping[str, Tensor], states: list[_State], *, first_only: bool

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import platform
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
@@ -18,6 +16,7 @@ from pydantic import BaseModel, ConfigDict
 from gradprobe.errors import InputError, reason_for
 from gradprobe.reports.manifest import read_record, write_record
 from gradprobe.studies.parallel import check_jobs, side_by_side
+from gradprobe.studies.versions import versions
 
 _PACKAGES = ("gradprobe", "torch", "torch-geometric", "numpy", "scipy", "scikit-learn")
 
@@ -144,7 +143,7 @@ def _open(folder: Path, identity: Mapping[str, object]) -> None:
         digest=hashlib.sha256(text.encode()).hexdigest(),
         identity=json.loads(text),
         command=" ".join(sys.argv),
-        versions=_versions(),
+        versions=versions(_PACKAGES),
     )
     found = read_record(folder / "grid.json", GridManifest)
     if found is not None and found.digest != wanted.digest:
@@ -160,13 +159,3 @@ def _open(folder: Path, identity: Mapping[str, object]) -> None:
         raise InputError(
             f"out: expected a folder that can be written, got {folder} ({error.strerror})"
         ) from error
-
-
-def _versions() -> dict[str, str]:
-    versions = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            versions[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return versions

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import platform
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 
 from gradprobe.data import MoleculeTable, check_tasks, load_table, split_molecules, write_skipped
@@ -24,6 +22,7 @@ from gradprobe.reports.manifest import (
     write_record,
 )
 from gradprobe.studies.config import StudyConfig
+from gradprobe.studies.versions import versions
 
 _PACKAGES = (
     "gradprobe",
@@ -132,7 +131,7 @@ def _describe(config: StudyConfig, table: MoleculeTable, command: str) -> StudyM
         combiners=(*((SINGLE_TASK,) if config.single_task else ()), *config.combiners),
         seeds=tuple(range(config.seeds)),
         options=options,
-        versions=_versions(),
+        versions=versions(_PACKAGES),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         cells=_cells(config),
     )
@@ -152,13 +151,3 @@ def _check_same_study(found: StudyManifest, wanted: StudyManifest, out: str | Pa
         f"out: expected a new folder or the same study, got {out}, whose study differs in "
         f"{', '.join(changed)}; name another folder with --out"
     )
-
-
-def _versions() -> dict[str, str]:
-    versions = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            versions[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return versions

@@ -196,16 +196,16 @@ def test_forward_passes_that_are_not_measured_are_not_kept():
     probe = DepthProbe(chain, layers=chain.layers, every=2)
     assert probe.measure(chain(x).sum()) is not None
     loss = chain(x).sum()
-    assert probe._kept == []
+    assert probe._listener._kept == []
     assert probe.measure(loss) is None
     with torch.no_grad():
         chain(x)
-    assert probe._kept == []
+    assert probe._listener._kept == []
     assert probe.measure(chain(x).sum()) is not None
     assert [record.step for record in probe.trace.quantities][:: len(probe.trace.quantities) - 1] == [0, 2]
     probe.close()
     chain(x)
-    assert probe._kept == []
+    assert probe._listener._kept == []
     assert not any(layer._forward_hooks for layer in chain.layers)
 
 

@@ -215,10 +215,10 @@ def test_only_due_calls_are_measured_and_closing_stops_listening():
     due = [probe.measure(_loss(model(_features(), EDGES), [0]), EDGES) is not None for _ in range(4)]
     assert due == [True, False, True, False]
     assert sorted({record.step for record in probe.trace.quantities}) == [0, 2]
-    assert not probe._kept
+    assert not probe._listener._kept
     probe.close()
     model(_features(), EDGES)
-    assert not probe._kept
+    assert not probe._listener._kept
 
 
 def test_weighted_edges_come_as_a_graph():
