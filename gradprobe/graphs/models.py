@@ -3,36 +3,17 @@
 from __future__ import annotations
 
 from math import gcd
-from typing import TYPE_CHECKING, Literal, Protocol, get_args
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
+from gradprobe.data.graphs import NodeDataset
 from gradprobe.errors import InputError, missing_extra
 from gradprobe.graphs.dropout import FeatureDropout
 
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
 NodeModelKind = Literal["gcn", "gat", "gin", "sage", "mlp"]
 _GAT_HEADS = 8  # as in its paper, where the width allows
-
-
-class GraphArrays(Protocol):
-    """The part of a node data set that a model reads: `data.graphs.NodeDataset` and its like."""
-
-    @property
-    def features(self) -> npt.NDArray[np.floating]:
-        """Features [n, d] of the nodes."""
-
-    @property
-    def edge_index(self) -> npt.NDArray[np.integer]:
-        """Directed pairs [2, E], both directions of an edge."""
-
-    @property
-    def labels(self) -> npt.NDArray[np.integer]:
-        """Class [n] of each node, -1 where there is none."""
 
 
 class NodeModel(nn.Module):
@@ -107,7 +88,7 @@ def build_node_model(
 
 
 def graph_tensors(
-    dataset: GraphArrays, device: torch.device | str | None = None
+    dataset: NodeDataset, device: torch.device | str | None = None
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Features [n, d] in float32, directed edges [2, E] and labels [n] in int64, copied to a device."""
     return (

@@ -3,36 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from gradprobe.data.graphs import NodeDataset, NodeSplit
 from gradprobe.errors import InputError
-from gradprobe.graphs.models import GraphArrays, graph_tensors
-
-if TYPE_CHECKING:
-    import numpy.typing as npt
-
+from gradprobe.graphs.models import graph_tensors
 
 _SPARSE = 0.1
-
-
-class SplitArrays(Protocol):
-    """The node ids of a split: `data.graphs.NodeSplit` and its like."""
-
-    @property
-    def train(self) -> npt.NDArray[np.integer]:
-        """Nodes whose labels train the model."""
-
-    @property
-    def validation(self) -> npt.NDArray[np.integer]:
-        """Nodes whose labels choose."""
-
-    @property
-    def test(self) -> npt.NDArray[np.integer]:
-        """Nodes whose labels score."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,8 +35,8 @@ class NodeData:
     @classmethod
     def of(
         cls,
-        dataset: GraphArrays,
-        split: SplitArrays,
+        dataset: NodeDataset,
+        split: NodeSplit,
         *,
         seed: int,
         normalise: bool = True,

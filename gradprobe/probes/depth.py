@@ -16,7 +16,7 @@ from torch.autograd.graph import GradientEdge, get_gradient_edge
 from gradprobe.errors import InputError, MeasurementError
 from gradprobe.geometry import FloatArray, components, looped_degrees
 from gradprobe.probes.depth_profile import DepthProfile, signal_profile
-from gradprobe.probes.describe import describe
+from gradprobe.probes.describe import check_destination, describe
 from gradprobe.probes.inert import inert
 from gradprobe.probes.layers import LayerListener, check_found, fresh_name
 from gradprobe.trace import SplitName, Trace
@@ -55,8 +55,7 @@ class DepthProbe:
         trace: Trace | None = None,
         out: str | Path | None = None,
     ) -> None:
-        if trace is not None and out is not None:
-            raise InputError("out: expected either a trace to append to or a folder for a new one, got both")
+        check_destination(trace, out)
         self._model = model
         self._listener = LayerListener(model, layers, every=every, keep=_Output.of)
         self.trace = Trace(out, describe(model, every=every, seed=0)) if trace is None else trace

@@ -6,6 +6,7 @@ import dataclasses
 import platform
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,7 +15,17 @@ from torch import nn
 import gradprobe
 from gradprobe.errors import InputError
 from gradprobe.gradients import SharedParameters
-from gradprobe.trace import TraceHeader
+from gradprobe.trace import Trace, TraceHeader
+
+
+def check_destination(trace: Trace | None, out: str | Path | None) -> None:
+    """Refuse a trace to append to together with a folder for a new one.
+
+    Raises:
+        InputError: both were given.
+    """
+    if trace is not None and out is not None:
+        raise InputError("out: expected either a trace to append to or a folder for a new one, got both")
 
 
 def describe(

@@ -17,7 +17,7 @@ from gradprobe.geometry import FloatArray
 from gradprobe.geometry.kernel import KernelAlignments, Labels, kernel_alignments
 from gradprobe.gradients import all_parameters
 from gradprobe.gradients.tangent import MEMORY, tangent_kernel
-from gradprobe.probes.describe import describe
+from gradprobe.probes.describe import check_destination, describe
 from gradprobe.probes.inert import evaluating, inert
 from gradprobe.trace import QuantityRecord, Trace
 
@@ -64,8 +64,7 @@ class KernelProbe:
         out: str | Path | None = None,
         memory: int = MEMORY,
     ) -> None:
-        if trace is not None and out is not None:
-            raise InputError("out: expected either a trace to append to or a folder for a new one, got both")
+        check_destination(trace, out)
         self._model = model
         self._nodes = _check_nodes(nodes)
         self._graph, self._labels = np.asarray(graph), np.asarray(labels)

@@ -16,7 +16,7 @@ from torch.autograd.graph import GradientEdge, get_gradient_edge
 from gradprobe.errors import InputError, MeasurementError
 from gradprobe.geometry import FloatArray
 from gradprobe.geometry.graph import NodeGraph, node_graph
-from gradprobe.probes.describe import describe
+from gradprobe.probes.describe import check_destination, describe
 from gradprobe.probes.inert import inert
 from gradprobe.probes.layers import LayerListener, check_found, fresh_name
 from gradprobe.probes.node_gradients import NodeGradients, NodeOptions, node_gradients
@@ -60,8 +60,7 @@ class NodeGradientProbe:
         trace: Trace | None = None,
         out: str | Path | None = None,
     ) -> None:
-        if trace is not None and out is not None:
-            raise InputError("out: expected either a trace to append to or a folder for a new one, got both")
+        check_destination(trace, out)
         self._model = model
         self._options = NodeOptions(min_norm, below, smoothing)
         self._first_only = layers is None

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from gradprobe.errors import InputError, MeasurementError
 from gradprobe.geometry import EffectiveRank, effective_rank
-from gradprobe.probes.describe import describe
+from gradprobe.probes.describe import check_destination, describe
 from gradprobe.probes.inert import evaluating, generators_of, inert, separate_pass
 from gradprobe.trace import QuantityRecord, Trace
 
@@ -44,8 +44,7 @@ class RepresentationProbe:
         names = {id(module): name for name, module in model.named_modules()}
         if id(layer) not in names:
             raise InputError("layer: expected a module of the model, got one that is not among its modules")
-        if trace is not None and out is not None:
-            raise InputError("out: expected either a trace to append to or a folder for a new one, got both")
+        check_destination(trace, out)
         self._model = model
         self._layer = layer
         self._name = names[id(layer)]
