@@ -23,11 +23,11 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from gradprobe.geometry import Gramian
+from gradprobe.records.compare import SINGLE_TASK
 from gradprobe.reports import colours
 from gradprobe.reports.candidates import AVERAGE
 from gradprobe.reports.decision import Outcome, outcome_of
 from gradprobe.reports.figures.canvas import drawing, panels, png
-from gradprobe.reports.manifest import SINGLE_TASK
 from gradprobe.reports.prospect import outlooks, pooled_of
 from gradprobe.reports.scores import focal_metric, scores
 from gradprobe.reports.source import Cell, read_source

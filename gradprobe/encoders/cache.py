@@ -10,12 +10,12 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 import numpy.typing as npt
 
 from gradprobe.errors import missing_extra
+from gradprobe.records.writing import replacing
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 # What reading an absent, truncated, overwritten or foreign file raises.
@@ -75,11 +75,6 @@ def _read(path: Path, names: Collection[str]) -> Arrays | None:
 
 
 def _write(path: Path, arrays: Arrays) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(f".{uuid4().hex}.part")
-    try:
-        with temporary.open("xb") as file:
-            np.savez_compressed(file, allow_pickle=False, **arrays)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    # What a power cut takes is computed again.
+    with replacing(path, durable=False) as file:
+        np.savez_compressed(file, allow_pickle=False, **arrays)

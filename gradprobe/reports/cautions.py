@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from gradprobe.records.compare import SINGLE_TASK
 from gradprobe.reports.decision import Outcome
 from gradprobe.reports.evidence import Evidence, Finding
-from gradprobe.reports.manifest import SINGLE_TASK
 from gradprobe.reports.paired import Paired
 from gradprobe.reports.prospect import Prospect, outlooks, pooled_of, relative, reweighting
 from gradprobe.reports.scores import Metric

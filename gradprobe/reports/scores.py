@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gradprobe.records.compare import SINGLE_TASK, StudyManifest
 from gradprobe.reports.averages import NAN, Estimate, over_seeds
 from gradprobe.reports.candidates import AVERAGE
-from gradprobe.reports.manifest import SINGLE_TASK, StudyManifest
 from gradprobe.reports.paired import Paired, paired_difference
 from gradprobe.reports.source import Cell
 

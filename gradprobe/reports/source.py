@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from gradprobe.errors import InputError, TraceError
-from gradprobe.reports.manifest import (
+from gradprobe.records.compare import (
     CellFailure,
     CellKey,
     CellMetrics,

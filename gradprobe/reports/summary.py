@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from gradprobe.geometry import overlap_by_chance
+from gradprobe.records.compare import SINGLE_TASK, TaskEntry
 from gradprobe.reports.averages import NAN
 from gradprobe.reports.candidates import AVERAGE
 from gradprobe.reports.corrected import Corrected, corrected_of
 from gradprobe.reports.decision import Decision, decision_of
 from gradprobe.reports.gradients import Gradients, gradients_of
 from gradprobe.reports.leverage import Leverage, leverages
-from gradprobe.reports.manifest import SINGLE_TASK, TaskEntry
 from gradprobe.reports.measured import NO_FOCAL
 from gradprobe.reports.provenance import Provenance, provenance_of
 from gradprobe.reports.ranks import Rank, rank_of

@@ -14,7 +14,7 @@ from gradprobe.combiners import Combiner
 from gradprobe.data import split_molecules
 from gradprobe.encoders import ENCODERS, Features
 from gradprobe.errors import reason_for
-from gradprobe.reports.manifest import (
+from gradprobe.records.compare import (
     SINGLE_TASK,
     CellFailure,
     CellKey,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 
-from gradprobe.reports.manifest import CellMetrics, StudyFolder, StudyManifest, read_record
+from gradprobe.records.compare import CellMetrics, StudyFolder, StudyManifest, read_record
+from gradprobe.records.writing import write_atomically
 
 COLUMNS = (
     "cell",
@@ -47,7 +48,5 @@ def write_results(folder: StudyFolder, manifest: StudyManifest) -> int:
                         **{k: v for k, v in row.model_dump().items() if v is not None},
                     }
                 )
-    unfinished = folder.results.with_suffix(".unfinished")
-    unfinished.write_text(text.getvalue(), encoding="utf-8", newline="")
-    unfinished.replace(folder.results)
+    write_atomically(folder.results, text.getvalue().encode())
     return finished

@@ -19,7 +19,7 @@ from gradprobe.errors import InputError
 from gradprobe.geometry import FloatArray, components
 from gradprobe.graphs import LipschitzNormalization, NodeModel, build_node_model, graph_tensors
 from gradprobe.probes import DepthProbe, DepthProfile, SignalProfile
-from gradprobe.reports.depth.records import (
+from gradprobe.records.depth import (
     DepthGraph,
     DepthKey,
     DepthOptions,

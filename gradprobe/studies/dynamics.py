@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from gradprobe.data.graphs import NodeDataset, load_graph
 from gradprobe.errors import InputError
 from gradprobe.geometry.kernel import graph_kernel, kernel_alignments
-from gradprobe.reports.dynamics.records import (
+from gradprobe.records.dynamics import (
     NETWORKS,
     DynamicsKey,
     DynamicsOptions,

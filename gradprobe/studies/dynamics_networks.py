@@ -15,7 +15,7 @@ from gradprobe.geometry.intervals import IntArray
 from gradprobe.geometry.kernel import KernelAlignments, graph_kernel
 from gradprobe.graphs.models import NodeModel, build_node_model, graph_tensors
 from gradprobe.probes.kernel import KernelProbe
-from gradprobe.reports.dynamics.records import Alignments, Checkpoint, DynamicsOptions, Fit, Network
+from gradprobe.records.dynamics import Alignments, Checkpoint, DynamicsOptions, Fit, Network
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from gradprobe.errors import InputError
 from gradprobe.geometry import FloatArray
 from gradprobe.geometry.intervals import IntArray
 from gradprobe.graphs.propagation import UNLABELLED, ResidualPropagation
-from gradprobe.reports.dynamics.records import DynamicsOptions, Fit, Method
+from gradprobe.records.dynamics import DynamicsOptions, Fit, Method
 
 ODD = (1, 3)
 

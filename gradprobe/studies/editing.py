@@ -23,7 +23,7 @@ from gradprobe.graphs.editing import (
     run_protocol,
 )
 from gradprobe.graphs.editing.editor import Rewiring
-from gradprobe.reports.editing.records import (
+from gradprobe.records.editing import (
     EditGraph,
     EditKey,
     EditOptions,

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from gradprobe.data.graphs import NodeDataset
 from gradprobe.errors import MeasurementError, TrainingError
 from gradprobe.graphs.models import NodeModel, build_node_model, graph_tensors
-from gradprobe.reports.editing.records import EditOptions, ModelKind
+from gradprobe.records.editing import EditOptions, ModelKind
 
 _LEARNING_RATE = 0.01
 _WEIGHT_DECAY = 5e-4

@@ -14,7 +14,7 @@ from typing import Any, Generic, Literal, Protocol, TypeVar
 from pydantic import BaseModel, ConfigDict
 
 from gradprobe.errors import InputError, reason_for
-from gradprobe.reports.manifest import read_record, write_record
+from gradprobe.records.compare import read_record, write_record
 from gradprobe.studies.parallel import check_jobs, side_by_side
 from gradprobe.studies.versions import versions
 

@@ -26,7 +26,7 @@ from gradprobe.graphs.gragr import (
 )
 from gradprobe.graphs.metrics import ClassScores
 from gradprobe.graphs.node_data import NodeData
-from gradprobe.reports.nodes.records import (
+from gradprobe.records.nodes import (
     NodeEpochRow,
     NodeGraphRecord,
     NodeKey,

@@ -22,7 +22,7 @@ from gradprobe.geometry.graph import (
 )
 from gradprobe.graphs.gragr import Correction, GraGROptions, NodeEpoch, NodeLearner, NodeTrainingResult
 from gradprobe.graphs.node_data import NodeData
-from gradprobe.reports.nodes.records import NodeMoment, NodeNeighbourhood, NodeSnapshot, Numbers
+from gradprobe.records.nodes import NodeMoment, NodeNeighbourhood, NodeSnapshot, Numbers
 
 MOST_NODES = 2000
 _MOST_NEIGHBOURS = 30  # more would not be told apart in a figure

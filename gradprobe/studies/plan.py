@@ -12,7 +12,7 @@ from pathlib import Path
 
 from gradprobe.data import MoleculeTable, check_tasks, load_table, split_molecules, write_skipped
 from gradprobe.errors import InputError
-from gradprobe.reports.manifest import (
+from gradprobe.records.compare import (
     SINGLE_TASK,
     CellKey,
     StudyFolder,

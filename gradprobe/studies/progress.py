@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from gradprobe.reports.manifest import CellProgress
+from gradprobe.records.compare import CellProgress
 from gradprobe.studies.cell import is_finished
 from gradprobe.studies.grid import GridWatch
 from gradprobe.studies.plan import Plan

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
-from gradprobe.reports.manifest import CellFailure, CellKey, CellProgress, read_record
+from gradprobe.records.compare import CellFailure, CellKey, CellProgress, read_record
 from gradprobe.studies.cell import is_finished, prepare_features, run_cell
 from gradprobe.studies.collect import write_results
 from gradprobe.studies.parallel import check_jobs, side_by_side

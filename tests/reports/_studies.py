@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from gradprobe.geometry import Gramian, Group
-from gradprobe.reports.manifest import (
+from gradprobe.records.compare import (
     CellFailure,
     CellKey,
     CellMetrics,

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
+from gradprobe.records.depth import DepthGraph, DepthKey, DepthOptions, DepthRun, SignalCourse
 from gradprobe.reports.depth.claim import compare, depth_alone, similarity
 from gradprobe.reports.depth.page import depth_page, shown_runs
-from gradprobe.reports.depth.records import DepthGraph, DepthKey, DepthOptions, DepthRun, SignalCourse
 from gradprobe.reports.depth.summary import summarise_depth
 from gradprobe.reports.page import show_page, write_page
 

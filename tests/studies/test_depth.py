@@ -12,7 +12,7 @@ from gradprobe.data.graphs import load_graph
 from gradprobe.errors import InputError
 from gradprobe.geometry import components, looped_degrees, row_spread
 from gradprobe.graphs import build_node_model
-from gradprobe.reports.depth.records import DepthKey, DepthOptions
+from gradprobe.records.depth import DepthKey, DepthOptions
 from gradprobe.studies.depth import DepthWork, depth_config, run_depth
 
 SMALL = {"layers": (2, 5), "seeds": 1, "epochs": 4, "width": 8, "probe_every": 3}

@@ -15,7 +15,7 @@ from gradprobe.gradients import all_parameters
 from gradprobe.gradients.tangent import tangent_kernel
 from gradprobe.graphs.models import build_node_model, graph_tensors
 from gradprobe.graphs.propagation import ResidualPropagation
-from gradprobe.reports.dynamics.records import DynamicsKey, DynamicsOptions, DynamicsRun
+from gradprobe.records.dynamics import DynamicsKey, DynamicsOptions, DynamicsRun
 from gradprobe.studies.dynamics import DynamicsWork, dynamics_config, run_dynamics
 from gradprobe.studies.dynamics_networks import checkpoint_epochs
 from gradprobe.studies.dynamics_propagation import growth_of_odd_powers, propagate

@@ -6,7 +6,7 @@ import torch
 
 from gradprobe.data.graphs import load_graph
 from gradprobe.errors import InputError
-from gradprobe.reports.editing.records import METHODS, PROTOCOLS, EditOptions
+from gradprobe.records.editing import METHODS, PROTOCOLS, EditOptions
 from gradprobe.reports.editing.summary import EditSummary
 from gradprobe.studies.editing import EditConfig, edit_config, run_edits
 from gradprobe.studies.editing_models import train_model

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gradprobe.errors import InputError, TrainingError
-from gradprobe.reports.manifest import CellKey, CellMetrics, read_record
+from gradprobe.records.compare import CellKey, CellMetrics, read_record
 from gradprobe.studies import Plan, cell, make_config, plan_study, run, run_study
 from gradprobe.studies.collect import COLUMNS
 from gradprobe.trace import Trace

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from gradprobe.geometry import FloatArray
-from gradprobe.reports.depth.records import DepthRun, Signal, course, grid
+from gradprobe.records.depth import DepthRun, Signal, course, grid
 from gradprobe.reports.rank_correlation import UNKNOWN, BootstrapInterval, interval_of, redrawn, spearman
 
 FEWEST_CELLS = 6

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from functools import partial
 
+from gradprobe.records.depth import DepthRun, Signal
 from gradprobe.reports.depth import tables
 from gradprobe.reports.depth.figures import accuracy, heat, scatter
 from gradprobe.reports.depth.figures.heat import Shown
-from gradprobe.reports.depth.records import DepthRun, Signal
 from gradprobe.reports.depth.summary import DepthSummary
 from gradprobe.reports.depth.wording import claim, headline, points
 from gradprobe.reports.image import Image

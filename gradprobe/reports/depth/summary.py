@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from gradprobe.records.depth import DepthGraph, DepthKey, DepthOptions, DepthRun, Finding
 from gradprobe.reports.averages import Estimate, over_seeds
 from gradprobe.reports.depth.claim import (
     MEASURES,
@@ -15,7 +16,6 @@ from gradprobe.reports.depth.claim import (
     compare,
     depth_alone,
 )
-from gradprobe.reports.depth.records import DepthGraph, DepthKey, DepthOptions, DepthRun, Finding
 from gradprobe.reports.paired import Paired, paired_difference
 from gradprobe.reports.rank_correlation import BootstrapInterval
 

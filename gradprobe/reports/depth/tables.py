@@ -6,8 +6,8 @@ import math
 from collections import Counter
 
 from gradprobe.geometry.diagnosis import ALIKE, EXPANDED, VANISHED
+from gradprobe.records.depth import Finding
 from gradprobe.reports.depth.claim import Comparison
-from gradprobe.reports.depth.records import Finding
 from gradprobe.reports.depth.summary import DepthCell, DepthSummary
 from gradprobe.reports.rank_correlation import BootstrapInterval
 from gradprobe.reports.table import Table, estimate_cell

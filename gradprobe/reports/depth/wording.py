@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
+from gradprobe.records.depth import Finding, Signal, course
 from gradprobe.reports.depth.claim import Comparison
-from gradprobe.reports.depth.records import Finding, Signal, course
 from gradprobe.reports.depth.summary import DEEP, DepthSummary
 from gradprobe.reports.wording import capital, count, join, number, paired, spread
 

@@ -13,8 +13,8 @@ from typing import Literal
 
 import numpy as np
 
+from gradprobe.records.dynamics import NAMES, Method
 from gradprobe.reports.dynamics.ranks import RankCorrelation, rank_correlation
-from gradprobe.reports.dynamics.records import NAMES, Method
 from gradprobe.reports.dynamics.summary import DynamicsSummary, GraphSummary
 from gradprobe.reports.paired import Paired, paired_difference
 from gradprobe.reports.wording import count, interval, number

@@ -10,8 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from gradprobe.reports.averages import NAN, Estimate, over_seeds
-from gradprobe.reports.dynamics.records import (
+from gradprobe.records.dynamics import (
     METHODS,
     Alignments,
     Checkpoint,
@@ -21,6 +20,7 @@ from gradprobe.reports.dynamics.records import (
     Method,
     Network,
 )
+from gradprobe.reports.averages import NAN, Estimate, over_seeds
 from gradprobe.reports.paired import Paired, paired_difference
 from gradprobe.reports.rank_correlation import spearman
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
+from gradprobe.records.dynamics import NAMES
 from gradprobe.reports.averages import over_seeds
 from gradprobe.reports.dynamics.claims import Claim
-from gradprobe.reports.dynamics.records import NAMES
 from gradprobe.reports.dynamics.summary import DynamicsSummary, GraphSummary
 from gradprobe.reports.table import Table, estimate_cell
 from gradprobe.reports.wording import ABSENT, number, paired

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from functools import partial
 
+from gradprobe.records.editing import NAMES, ModelKind, Protocol
 from gradprobe.reports.editing import tables
 from gradprobe.reports.editing.figures import angles, drawdown, inconsistency, spread
-from gradprobe.reports.editing.records import NAMES, ModelKind, Protocol
 from gradprobe.reports.editing.summary import EditSummary
 from gradprobe.reports.editing.wording import headline, points
 from gradprobe.reports.image import Image

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gradprobe.reports.averages import NAN, Estimate, mean_defined, over_seeds
-from gradprobe.reports.editing.records import (
+from gradprobe.records.editing import (
     EditGraph,
     EditKey,
     EditOptions,
@@ -18,6 +17,7 @@ from gradprobe.reports.editing.records import (
     ModelKind,
     Protocol,
 )
+from gradprobe.reports.averages import NAN, Estimate, mean_defined, over_seeds
 from gradprobe.reports.paired import Paired, paired_difference
 
 BASELINES: Mapping[Method, Method] = {

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gradprobe.records.editing import NAMES, ModelKind, Protocol
 from gradprobe.reports.averages import Estimate, over_seeds
-from gradprobe.reports.editing.records import NAMES, ModelKind, Protocol
 from gradprobe.reports.editing.summary import (
     BASELINES,
     Drawdown,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from gradprobe.records.editing import NAMES
 from gradprobe.reports.averages import over_seeds
-from gradprobe.reports.editing.records import NAMES
 from gradprobe.reports.editing.summary import BASELINES, EditSummary, MethodSummary
 from gradprobe.reports.paired import Paired
 from gradprobe.reports.wording import count, interval, join, number, spread

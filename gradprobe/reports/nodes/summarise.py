@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import numpy as np
 
 from gradprobe.geometry.gramian import FloatArray
-from gradprobe.reports.averages import NAN, Estimate, band, over_seeds
-from gradprobe.reports.nodes.records import (
+from gradprobe.records.nodes import (
     NodeEpochRow,
     NodeMoment,
     NodeRun,
     NodesStudy,
     Numbers,
 )
+from gradprobe.reports.averages import NAN, Estimate, band, over_seeds
 from gradprobe.reports.nodes.summary import (
     BASE,
     SCORES,

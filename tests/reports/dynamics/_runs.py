@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from gradprobe.reports.dynamics.records import (
+from gradprobe.records.dynamics import (
     Alignments,
     Checkpoint,
     DynamicsKey,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gradprobe.reports.editing.records import (
+from gradprobe.records.editing import (
     EditGraph,
     EditKey,
     EditOptions,

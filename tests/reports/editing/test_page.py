@@ -3,8 +3,8 @@ import io
 import pytest
 from rich.console import Console
 
+from gradprobe.records.editing import EditKey
 from gradprobe.reports.editing.page import edit_page
-from gradprobe.reports.editing.records import EditKey
 from gradprobe.reports.editing.summary import summarise_edits
 from gradprobe.reports.editing.wording import headline, points
 from gradprobe.reports.page import Page, show_page, write_page

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from gradprobe.reports.editing.records import EditKey
+from gradprobe.records.editing import EditKey
 from gradprobe.reports.editing.summary import Drawdown, cosines, summarise_edits
 
 from ._cells import GRAPH, OPTIONS, cell, method_run

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gradprobe.reports.nodes.records import (
+from gradprobe.records.nodes import (
     NodeEpochRow,
     NodeGraphRecord,
     NodeKey,

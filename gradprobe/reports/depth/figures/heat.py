@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from gradprobe.geometry import FloatArray
-from gradprobe.reports.depth.records import DepthRun, Signal, course, grid
+from gradprobe.records.depth import DepthRun, Signal, course, grid
 from gradprobe.reports.figures.canvas import label, panels
 from gradprobe.reports.wording import number
 

@@ -6,9 +6,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from gradprobe.records.depth import Signal
 from gradprobe.reports.depth.claim import Comparison, similarity
 from gradprobe.reports.depth.figures.variants import style
-from gradprobe.reports.depth.records import Signal
 from gradprobe.reports.depth.summary import DepthSummary
 from gradprobe.reports.figures.canvas import legend, log_scale, panels
 from gradprobe.reports.wording import number

@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
+from gradprobe.records.dynamics import Checkpoint, DynamicsRun, Network
 from gradprobe.reports.averages import band
 from gradprobe.reports.dynamics.figures import marks
-from gradprobe.reports.dynamics.records import Checkpoint, DynamicsRun, Network
 from gradprobe.reports.dynamics.summary import DynamicsSummary, GraphSummary
 from gradprobe.reports.figures.canvas import WIDTH, course
 from gradprobe.reports.wording import number

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 
-from gradprobe.reports.dynamics.records import Method
+from gradprobe.records.dynamics import Method
 from gradprobe.reports.dynamics.summary import GraphSummary
 from gradprobe.reports.figures.canvas import label
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from gradprobe.records.dynamics import Method
 from gradprobe.reports.dynamics.figures import marks
-from gradprobe.reports.dynamics.records import Method
 from gradprobe.reports.dynamics.summary import DynamicsSummary, GraphSummary
 from gradprobe.reports.figures.canvas import legend, log_scale, panels
 from gradprobe.reports.wording import number

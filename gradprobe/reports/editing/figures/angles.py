@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
+from gradprobe.records.editing import NAMES
 from gradprobe.reports.editing.figures.looks import COLOURS
-from gradprobe.reports.editing.records import NAMES
 from gradprobe.reports.editing.summary import MethodSummary, cosines
 from gradprobe.reports.figures.canvas import panels
 from gradprobe.reports.wording import number

@@ -5,9 +5,9 @@ from __future__ import annotations
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from gradprobe.records.editing import NAMES
 from gradprobe.reports.averages import Band, band
 from gradprobe.reports.editing.figures.looks import COLOURS, line
-from gradprobe.reports.editing.records import NAMES
 from gradprobe.reports.editing.summary import Drawdown, MethodSummary
 from gradprobe.reports.figures.canvas import course, legend, panels
 from gradprobe.reports.wording import number

@@ -8,8 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from gradprobe.records.editing import NAMES, EditRun, NodeGradient
 from gradprobe.reports.editing.figures.looks import RIGHT, WRONG
-from gradprobe.reports.editing.records import NAMES, EditRun, NodeGradient
 from gradprobe.reports.editing.summary import EditSummary
 from gradprobe.reports.figures.canvas import legend, log_scale, panels
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gradprobe.reports.editing.records import Method
+from gradprobe.records.editing import Method
 
 # Okabe and Ito's colours; the perceptron's methods are dashed.
 COLOURS: Mapping[Method, str] = {

@@ -5,20 +5,16 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+import numpy.typing as npt
 
-from gradprobe.geometry import FloatArray
+from gradprobe.records.record import Record
 
 Signal = Literal["representation", "gradient"]
 Finding = Literal["oversmoothing", "vanishing", "expansion", "none"]
 Grid = tuple[tuple[float | None, ...], ...]
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-
-class DepthKey(_Record):
+class DepthKey(Record):
     """One run: a depth, an architecture, the norm of its weight matrices (None: free), a seed."""
 
     layers: int
@@ -39,7 +35,7 @@ class DepthKey(_Record):
         return ("residual" if self.residual else "plain") + norm
 
 
-class SignalCourse(_Record):
+class SignalCourse(Record):
     """Representations or their gradients over training: [p] measured epochs times [l] layers.
 
     `norm` is the Frobenius norm, None where it overflowed. `relative` is the relative mu to equal rows,
@@ -56,7 +52,7 @@ class SignalCourse(_Record):
     reasons: tuple[str, ...]
 
 
-class DepthRun(_Record):
+class DepthRun(Record):
     """A finished run. Accuracies are shares of the nodes of a split.
 
     `validation` and `test` are those of the epoch with the best validation accuracy (the earliest of
@@ -79,7 +75,7 @@ class DepthRun(_Record):
     gradient: SignalCourse
 
 
-class DepthGraph(_Record):
+class DepthGraph(Record):
     """The graph of a study, as its report names it.
 
     `largest_class` is the share of labelled nodes in the largest class.
@@ -95,7 +91,7 @@ class DepthGraph(_Record):
     notes: tuple[str, ...]
 
 
-class DepthOptions(_Record):
+class DepthOptions(Record):
     """What all runs of a study have in common."""
 
     model: Literal["gcn", "gat"]
@@ -111,6 +107,6 @@ def course(run: DepthRun, signal: Signal) -> SignalCourse:
     return run.gradient if signal == "gradient" else run.representation
 
 
-def grid(values: Grid) -> FloatArray:
+def grid(values: Grid) -> npt.NDArray[np.float64]:
     """A grid [p, l] as an array, NaN for None."""
     return np.array([[np.nan if value is None else value for value in row] for row in values])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from gradprobe.records.record import Record
 
 Network = Literal["gcn", "mlp"]
 Method = Literal["gcn", "mlp", "rp", "rp_kernel"]
@@ -13,11 +13,7 @@ METHODS: tuple[Method, ...] = ("gcn", "mlp", "rp", "rp_kernel")
 NAMES = {"gcn": "GCN", "mlp": "MLP", "rp": "RP", "rp_kernel": "RP + kernel"}
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-
-class DynamicsKey(_Record):
+class DynamicsKey(Record):
     """One graph and seed. `digest` is that of the graph's data, so that other data is another cell."""
 
     dataset: str
@@ -30,7 +26,7 @@ class DynamicsKey(_Record):
         return f"{self.dataset.replace(':', '-')}-{self.digest}-seed{self.seed}"
 
 
-class DynamicsOptions(_Record):
+class DynamicsOptions(Record):
     """What all cells have in common.
 
     `nodes` is the number of nodes, drawn from the labelled ones of the whole graph, between which kernels
@@ -50,7 +46,7 @@ class DynamicsOptions(_Record):
     steps: int = 100
 
 
-class Alignments(_Record):
+class Alignments(Record):
     """The three alignments of one kernel, None where undefined."""
 
     kernel_graph: float | None
@@ -58,7 +54,7 @@ class Alignments(_Record):
     graph_target: float | None
 
 
-class Checkpoint(_Record):
+class Checkpoint(Record):
     """A network before the update of an epoch: its alignments, training loss and accuracies in eval mode."""
 
     network: Network
@@ -70,7 +66,7 @@ class Checkpoint(_Record):
     uncentred: Alignments
 
 
-class Fit(_Record):
+class Fit(Record):
     """A fitted method. Accuracies are shares of nodes, at the best validation epoch or step.
 
     `seconds` are those spent computing, in one thread, on training and on looking at the validation nodes
@@ -90,7 +86,7 @@ class Fit(_Record):
     reason: str = ""
 
 
-class GraphFacts(_Record):
+class GraphFacts(Record):
     """A graph, as its report names it."""
 
     name: str
@@ -102,7 +98,7 @@ class GraphFacts(_Record):
     notes: tuple[str, ...]
 
 
-class DynamicsRun(_Record):
+class DynamicsRun(Record):
     """A finished cell.
 
     `whole` is the centred alignment of graph and labels between all labelled nodes, None for graphs too

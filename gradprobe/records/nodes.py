@@ -5,16 +5,14 @@ Floats that may be undefined are None there: JSON knows no NaN.
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from gradprobe.records.record import Record
 
 Numbers = tuple[float | None, ...]
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class NodeKey(_Record):
+class NodeKey(Record):
     """One run: a model, a method by its name in `graphs.gragr.METHODS`, a seed."""
 
     model: str
@@ -27,7 +25,7 @@ class NodeKey(_Record):
         return f"{self.model}-{self.method}-seed{self.seed}"
 
 
-class NodeScores(_Record):
+class NodeScores(Record):
     """Accuracy, macro F1 and macro one-against-rest AUROC on n nodes, in [0, 1]."""
 
     n: int
@@ -36,7 +34,7 @@ class NodeScores(_Record):
     auroc: float | None
 
 
-class NodeEpochRow(_Record):
+class NodeEpochRow(Record):
     """One epoch, counted from 1: see `graphs.gragr.NodeEpoch`."""
 
     epoch: int
@@ -50,14 +48,14 @@ class NodeEpochRow(_Record):
     seconds: float
 
 
-class NodeTrial(_Record):
+class NodeTrial(Record):
     """The trial of one random start: validation accuracy and loss after each of its epochs."""
 
     accuracy: tuple[float, ...]
     loss: tuple[float, ...]
 
 
-class NodeMoment(_Record):
+class NodeMoment(Record):
     """The k nodes of a snapshot after some epoch: the two main directions of the first hidden layer [k, 2].
 
     `conflicting` [k] are the flags of eq. (1) from the gradients of the training loss without dropout.
@@ -68,7 +66,7 @@ class NodeMoment(_Record):
     conflicting: tuple[bool, ...]
 
 
-class NodeNeighbourhood(_Record):
+class NodeNeighbourhood(Record):
     """A node in conflict, its neighbours in the graph, their attention weights (they sum to 1) and flags."""
 
     node: int
@@ -77,7 +75,7 @@ class NodeNeighbourhood(_Record):
     conflicting: tuple[bool, ...]
 
 
-class NodeSnapshot(_Record):
+class NodeSnapshot(Record):
     """A trained model seen through the gradients of its first hidden layer, on k of `total` nodes.
 
     `before` is the last epoch before reasoning began, the first one where it began at once or never;
@@ -104,7 +102,7 @@ class NodeSnapshot(_Record):
     neighbourhood: NodeNeighbourhood | None
 
 
-class NodeRun(_Record):
+class NodeRun(Record):
     """One finished run.
 
     `parts` counts the nodes that train, select, tune weights (meta) and test. `trials` holds one entry a
@@ -127,7 +125,7 @@ class NodeRun(_Record):
     snapshot: NodeSnapshot | None = None
 
 
-class NodeGraphRecord(_Record):
+class NodeGraphRecord(Record):
     """The graph of a study in numbers; `homophily` is None where no edge joins labelled nodes."""
 
     name: str
@@ -140,7 +138,7 @@ class NodeGraphRecord(_Record):
     notes: tuple[str, ...] = ()
 
 
-class NodesStudy(_Record):
+class NodesStudy(Record):
     """A study of node methods, finished or not.
 
     `options` are those that all runs share; `methods` maps each method to what distinguishes it from the

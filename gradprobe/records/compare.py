@@ -15,9 +15,11 @@ import json
 from pathlib import Path
 from typing import Final, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from gradprobe.errors import InputError
+from gradprobe.records.record import Record
+from gradprobe.records.writing import write_atomically
 
 FORMAT: Final = "gradprobe study"
 SCHEMA_VERSION = 1
@@ -26,11 +28,7 @@ SINGLE_TASK = "single_task"
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class TaskEntry(_Record):
+class TaskEntry(Record):
     """A task of a study; `n` counts its labelled molecules."""
 
     name: str
@@ -38,7 +36,7 @@ class TaskEntry(_Record):
     n: int
 
 
-class CellKey(_Record):
+class CellKey(Record):
     """One run of a study. The combiner `single_task` is the focal task trained alone."""
 
     encoder: str
@@ -51,7 +49,7 @@ class CellKey(_Record):
         return f"{self.encoder}-{self.combiner.replace(':', '.')}-seed{self.seed}"
 
 
-class StudyManifest(_Record):
+class StudyManifest(Record):
     """What was asked for, of which data; `digest` identifies both."""
 
     format: Literal["gradprobe study"] = FORMAT
@@ -74,7 +72,7 @@ class StudyManifest(_Record):
     cells: tuple[CellKey, ...]
 
 
-class MetricRow(_Record):
+class MetricRow(Record):
     """Scores of one task on one fold, in the task's own units; None where undefined."""
 
     task: str
@@ -87,7 +85,7 @@ class MetricRow(_Record):
     average_precision: float | None = None
 
 
-class EpochRow(_Record):
+class EpochRow(Record):
     """One epoch: mean training loss over tasks, and the focal validation score after it."""
 
     epoch: int
@@ -96,7 +94,7 @@ class EpochRow(_Record):
     validation: float
 
 
-class CellMetrics(_Record):
+class CellMetrics(Record):
     """What a finished cell found; `notes` are the encoder's, such as dropped columns.
 
     `criterion` is the validation score of `history`: higher is better for `auroc` alone.
@@ -111,17 +109,17 @@ class CellMetrics(_Record):
     criterion: Literal["rae", "auroc", "absolute_error"]
     metrics: tuple[MetricRow, ...]
     history: tuple[EpochRow, ...]
-    notes: dict[str, object] = {}
+    notes: dict[str, object] = Field(default_factory=dict)
 
 
-class CellFailure(_Record):
+class CellFailure(Record):
     """Why a cell did not finish."""
 
     key: CellKey
     error: str
 
 
-class CellProgress(_Record):
+class CellProgress(Record):
     """How far a running cell has come; `loss` is the last step's."""
 
     key: CellKey
@@ -131,7 +129,7 @@ class CellProgress(_Record):
     loss: float | None = None
 
 
-class StudyFolder(_Record):
+class StudyFolder(Record):
     """The paths of a study's folder."""
 
     path: Path
@@ -186,10 +184,7 @@ def read_manifest(path: str | Path) -> StudyManifest:
 
 def write_record(path: Path, record: BaseModel) -> None:
     """Write a record as JSON; a reader sees the old file or the new one, never half of one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(path.name + ".unfinished")
-    unfinished.write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    unfinished.replace(path)
+    write_atomically(path, (record.model_dump_json(indent=1) + "\n").encode())
 
 
 def read_record(path: Path, kind: type[_Model]) -> _Model | None:

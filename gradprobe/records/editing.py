@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-from pydantic import BaseModel, ConfigDict
+from gradprobe.records.record import Record
 
 ModelKind = Literal["gcn", "sage", "mlp", "gat", "gin"]
 Method = Literal["gd", "gre", "gre_plus", "egnn", "egnn_gre", "egnn_gre_plus"]
@@ -26,11 +26,7 @@ NAMES = {
 }
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-
-class EditKey(_Record):
+class EditKey(Record):
     """One trained model, on which all methods and protocols are tried."""
 
     model: ModelKind
@@ -42,7 +38,7 @@ class EditKey(_Record):
         return f"{self.model}-seed{self.seed}"
 
 
-class EditOptions(_Record):
+class EditOptions(Record):
     """What all cells of a study have in common.
 
     `edits` is how many wrong predictions outside training are put right, fewer where the model makes
@@ -62,7 +58,7 @@ class EditOptions(_Record):
     epochs: int
 
 
-class Scores(_Record):
+class Scores(Record):
     """Accuracies in eval mode on training nodes and on test nodes that are no targets; the training loss."""
 
     train: float
@@ -70,7 +66,7 @@ class Scores(_Record):
     loss: float
 
 
-class EditRecord(_Record):
+class EditRecord(Record):
     """One edit of `asked` targets and the scores after it.
 
     Cosines [K] with the stored anchors are those of the target's gradient before and after rewiring, at
@@ -90,7 +86,7 @@ class EditRecord(_Record):
     freshness: float | None
 
 
-class MethodRun(_Record):
+class MethodRun(Record):
     """All edits of one method under one protocol; `retained` is the share of targets right at the end."""
 
     method: Method
@@ -102,7 +98,7 @@ class MethodRun(_Record):
     anchor_bytes: int
 
 
-class NodeGradient(_Record):
+class NodeGradient(Record):
     """How far a node's gradient is from the training gradient of the trained, unedited model.
 
     `rmse` and `relative` are the two published definitions of the discrepancy; None where undefined.
@@ -115,7 +111,7 @@ class NodeGradient(_Record):
     cosine: float | None
 
 
-class EditRun(_Record):
+class EditRun(Record):
     """A finished cell: the trained model, its wrong predictions, and what every method did about them.
 
     `wrong` counts them outside training; `side_seconds` is the time of fitting EGNN's perceptron.
@@ -133,7 +129,7 @@ class EditRun(_Record):
     side_seconds: float | None
 
 
-class EditGraph(_Record):
+class EditGraph(Record):
     """The graph of a study, as its report names it."""
 
     name: str
