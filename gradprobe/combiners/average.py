@@ -14,7 +14,7 @@ from gradprobe.geometry.gramian import FloatArray
 
 @dataclass(frozen=True)
 class Average(PresentTaskCombiner):
-    """The mean gradient of the present tasks: weight 1/p each (METHODS §2.1).
+    """The mean gradient of the present tasks: weight 1/p each.
 
     Every combiner here with a `mean` is on this scale, so learning rates are comparable.
     """

@@ -12,14 +12,13 @@ from gradprobe.geometry.gramian import BoolArray, FloatArray
 class PresentTaskCombiner(ABC):
     """A combiner that sees the present tasks only; it satisfies the `Combiner` protocol.
 
-    A subclass is a frozen dataclass of its options that names itself and defines `combine`.
+    A subclass is a dataclass of its options that names itself and defines `combine`. It is frozen unless
+    it remembers earlier steps, as GradNorm does.
     """
 
     name: ClassVar[str]
     needs_gramian: ClassVar[bool] = True
-    # Whether the weights depend on the losses of this step and those before it.
     needs_losses: ClassVar[bool] = False
-    # Whether the Gramian to give is that of the trunk's last layer, not the sum over its layers.
     last_layer_only: ClassVar[bool] = False
 
     def weights(

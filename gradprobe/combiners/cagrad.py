@@ -21,7 +21,7 @@ SHRINK = 16.0  # how fast the search closes in on zero while it has no lower bou
 
 @dataclass(frozen=True)
 class CAGrad(PresentTaskCombiner):
-    """max over d of min_i <g_i, d> with ||d - g_0|| <= c ||g_0|| (Liu et al. 2021; METHODS §2.4), exactly.
+    """max over d of min_i <g_i, d> with ||d - g_0|| <= c ||g_0|| (Liu et al. 2021), exactly.
 
     g_0 is the mean gradient, not the focal one. The result d = g_0 + lambda g_w with
     lambda = c ||g_0|| / ||g_w|| is divided by `rescale`: `"none"` (the paper's Algorithm 1), `"1+c"`,

@@ -21,7 +21,7 @@ class CosineGating(PresentTaskCombiner):
     """Keep the focal gradient and every auxiliary whose cosine with it is not negative (Du et al. 2018).
 
     `reduction="mean"` (default) divides by the number kept, `"sum"` adds them up, `"weighted"` adds
-    the focal gradient and max(0, cosine) times each auxiliary (METHODS §2.3). A zero focal gradient
+    the focal gradient and max(0, cosine) times each auxiliary. A zero focal gradient
     gates nothing, since no cosine is defined; a missing focal task leaves the average of the present
     ones, whatever the reduction.
 

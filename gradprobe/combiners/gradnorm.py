@@ -15,9 +15,9 @@ from gradprobe.errors import InputError
 from gradprobe.geometry.gramian import BoolArray, FloatArray
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class GradNorm(PresentTaskCombiner):
-    """Balance gradient norms by training rates (Chen et al. 2018; METHODS §2.7).
+    """Balance gradient norms by training rates (Chen et al. 2018, Algorithm 1). It remembers earlier steps.
 
     Each task has a weight gamma, at first 1; together they are m. With n_i the norm of its gradient in
     the last shared layer, G_i = gamma_i n_i, and r_i the ratio of its loss to its first one over the mean
@@ -88,7 +88,7 @@ class GradNorm(PresentTaskCombiner):
         return {name: values.tolist() for name, values in self._state.items()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on where `state_dict` was taken.
+        """Continue from where `state_dict` was taken.
 
         Raises:
             InputError: a state of something else.

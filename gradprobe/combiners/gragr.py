@@ -18,7 +18,7 @@ First = Literal["projection", "smoothing"]
 
 @dataclass(frozen=True)
 class GraGR(PresentTaskCombiner):
-    """Project each task gradient off the mean of the others, smooth over tasks, average (METHODS §3.10).
+    """Project each task gradient off the mean of the others, smooth over tasks, average.
 
     The paper lists itself among task combiners without defining it as one; this is our reading, on the
     complete graph of tasks:

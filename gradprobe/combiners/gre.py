@@ -18,12 +18,12 @@ from gradprobe.geometry.gramian import FloatArray
 
 @dataclass(frozen=True)
 class GRE(PresentTaskCombiner):
-    """Gradient rewiring with one anchor, the mean of the other gradients (source 001; METHODS §4).
+    """Gradient rewiring with one anchor, the mean of the other gradients (Jiang et al. 2024).
 
     The focal gradient g_0 is the target's, and a = mean of the other present gradients the anchor:
     g = (g_0 + v a) / (1 + damping), v = max(0, -<g_0, a> / ||a||^2). So g is the nearest vector to g_0
-    with <g, a> >= 0: a half-space, not the orthogonal complement of the source's wording, and g_0 stays
-    as it is where it does not oppose a. `damping` is the source's lambda; it divides the step by
+    with <g, a> >= 0: a half-space, not the orthogonal complement of the paper's wording, and g_0 stays
+    as it is where it does not oppose a. `damping` is the paper's lambda; it divides the step by
     1 + damping and changes nothing else.
 
     A step of plain gradient descent along g does not raise the anchor's loss, to first order; momentum,
@@ -55,7 +55,7 @@ class GRE(PresentTaskCombiner):
 
 @dataclass(frozen=True)
 class GREPlus(PresentTaskCombiner):
-    """Gradient rewiring with every other gradient as an anchor (source 001; METHODS §4).
+    """Gradient rewiring with every other gradient as an anchor (Jiang et al. 2024).
 
     g = (g_0 + sum_k v_k g_k) / (1 + damping) is the nearest vector to the focal g_0 with <g, g_k> >= 0 for
     all k, divided by 1 + damping. v >= 0 is exact for repeated, dependent and zero anchors too. With one

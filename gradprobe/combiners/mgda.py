@@ -13,7 +13,7 @@ from gradprobe.geometry.gramian import FloatArray
 
 @dataclass(frozen=True)
 class MGDA(PresentTaskCombiner):
-    """The min-norm convex combination of the task gradients (Désidéri 2012; METHODS §2.5), exactly.
+    """The min-norm convex combination of the task gradients (Désidéri 2012), exactly.
 
     Gradients are not rescaled beforehand, so short ones get the weight. The update is zero wherever
     zero lies in the hull: with a zero gradient, with two antiparallel ones, and often with more tasks

@@ -20,7 +20,7 @@ Reduction = Literal["mean", "sum"]
 
 @dataclass(frozen=True)
 class PCGrad(PresentTaskCombiner):
-    """Project conflicting gradients (Yu et al. 2020, Algorithm 1; METHODS §2.2).
+    """Project conflicting gradients (Yu et al. 2020, Algorithm 1).
 
     Starting from g_i, for every other task j in an order of its own: where the dot with the original
     g_j is negative, take away the part along g_j. A zero g_j is never projected on. The projected

@@ -34,7 +34,7 @@ class PresentTasks:
 
 
 def present_tasks(gramian: FloatArray, *, focal: int, present: BoolArray | None) -> PresentTasks:
-    """The present rows of a Gramian [m, m], checked and divided by their trace (METHODS §0.2, §0.8).
+    """The present rows of a Gramian [m, m], checked and divided by their trace.
 
     Values of missing tasks are not looked at. If every gradient is zero there is nothing to divide by
     and the Gramian stays zero.

@@ -18,6 +18,14 @@ class Combiner(Protocol):
     def needs_gramian(self) -> bool:
         """Whether the weights depend on the Gramian's values; where False, a Gramian of zeros will do."""
 
+    @property
+    def needs_losses(self) -> bool:
+        """Whether the weights depend on the losses of this step and those before it."""
+
+    @property
+    def last_layer_only(self) -> bool:
+        """Whether `weights` takes the Gramian of the trunk's last layer, not the sum over its layers."""
+
     def weights(
         self,
         gramian: FloatArray,

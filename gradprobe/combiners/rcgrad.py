@@ -15,13 +15,13 @@ from gradprobe.geometry.gramian import FloatArray
 
 @dataclass(frozen=True)
 class RCGrad(PresentTaskCombiner):
-    """Project conflicting auxiliaries orthogonal to the focal gradient, then average (METHODS §2.6).
+    """Project conflicting auxiliaries orthogonal to the focal gradient, then average.
 
     The update never opposes the focal gradient: <u, g_0> >= ||g_0||^2 / p. Conflicts among the
     auxiliaries are left alone. A zero focal gradient projects nothing; a missing focal task leaves
     the average of the present ones.
 
-    This is the anchored PCGrad of the source study, not the method of Dey & Ning (2024) under the
+    This is the anchored PCGrad of Fooladi (2026), not the method of Dey & Ning (2024) under the
     same name: theirs makes the same projection, then scales each auxiliary by learned weights.
     """
 

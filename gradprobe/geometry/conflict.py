@@ -16,7 +16,7 @@ ONE_TASK = "one task has no pair"
 
 @dataclass(frozen=True)
 class Conflicts:
-    """Negative focal-auxiliary cosines: what gating, RCGrad and PCGrad act on (METHODS §7).
+    """Negative focal-auxiliary cosines: what gating, RCGrad and PCGrad act on.
 
     `fraction` is the share of defined cosines below zero; `mass` is the mean of `max(0, -cos)` over
     the defined ones; `pairs` counts the defined ones. NaN, with the reason, where there are none.
@@ -29,7 +29,7 @@ class Conflicts:
 
 
 def gradient_overlap(gramian: FloatArray) -> Quantity:
-    """Mean |cos| over all pairs of tasks, the focal one included, of a Gramian [m, m] (source 004 §7).
+    """Mean |cos| over all pairs of tasks, the focal one included, of a Gramian [m, m] (Fooladi 2026, §7).
 
     Undefined pairs are skipped, not counted as zero.
     """
@@ -37,7 +37,7 @@ def gradient_overlap(gramian: FloatArray) -> Quantity:
 
 
 def overlap_by_chance(parameters: int) -> float:
-    """Mean |cos| of two random directions in `parameters` dimensions: sqrt(2 / (pi n)) (METHODS §7).
+    """Mean |cos| of two random directions in `parameters` dimensions: sqrt(2 / (pi n)).
 
     The exact mean is Gamma(n/2) / (sqrt(pi) Gamma((n+1)/2)), of which that is the limit; the exact
     one is returned, since a trunk can be small. NaN for no parameters.
@@ -51,10 +51,10 @@ def overlap_by_chance(parameters: int) -> float:
 
 
 def conflict_energy(gramian: FloatArray) -> tuple[Quantity, Quantity]:
-    """Sum over pairs i < j of max(0, -cos) of a Gramian [m, m], and its mean per pair (source 000, eq. 27).
+    """Sum over pairs i < j of max(0, -cos) of a Gramian [m, m], and its mean per pair (GraGR, eq. 27).
 
     The sum grows with the number of tasks (at most floor(m^2 / 4)); the mean does not. Pairs with a
-    zero gradient are skipped: the source lets them count as 0 in the sum, which is the same.
+    zero gradient are skipped: the paper lets them count as 0 in the sum, which is the same.
     """
     pairs = np.maximum(0.0, -_pairs(gramian))
     if pairs.size == 0:

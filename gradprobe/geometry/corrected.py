@@ -1,4 +1,4 @@
-"""Cosines without the noise of minibatches: products across folds, over a window of steps (METHODS §7b)."""
+"""Cosines without the noise of minibatches: products across folds, over a window of steps."""
 
 from __future__ import annotations
 

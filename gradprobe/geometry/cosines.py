@@ -38,7 +38,7 @@ def cosines(gramian: FloatArray) -> Quantity:
 
 
 def focal_cosines(gramian: FloatArray, focal: int) -> Quantity:
-    """Cosines [..., m-1] of the focal gradient with each auxiliary's, in task order (source 004 §3).
+    """Cosines [..., m-1] of the focal gradient with each auxiliary's, in task order (Fooladi 2026, §3).
 
     "Focal-centred" means against the focal gradient; nothing is subtracted.
 
@@ -57,7 +57,7 @@ def focal_cosines(gramian: FloatArray, focal: int) -> Quantity:
 
 
 def norm_ratios(gramian: FloatArray, focal: int) -> Quantity:
-    """Ratios [..., m-1] of the focal norm to each auxiliary's; NaN for a zero auxiliary (METHODS §7).
+    """Ratios [..., m-1] of the focal norm to each auxiliary's; NaN for a zero auxiliary.
 
     Raises:
         InputError: `focal` is no row of the Gramian.

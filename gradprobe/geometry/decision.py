@@ -1,4 +1,4 @@
-"""What a combiner would do for the focal task, read off a run that averages (METHODS §7b).
+"""What a combiner would do for the focal task, read off a run that averages.
 
 An update made from some rows is judged on other rows: its first-order effect is the inner product with
 the focal gradient of molecules that neither chose its weights nor made it. Weights, update and effect of

@@ -44,7 +44,7 @@ def diagnose(
     travels: Literal["forward", "backward"],
     names: Sequence[str] | None = None,
 ) -> Diagnosis:
-    """Read a profile of norms [l] and relative mu [l], in the order of the layers (METHODS §5).
+    """Read a profile of norms [l] and relative mu [l], in the order of the layers.
 
     The first of these that holds is the finding:
 

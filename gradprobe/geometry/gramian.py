@@ -39,7 +39,7 @@ class Gramian:
 
     `values[k, i, j]` is the inner product of the gradients of groups i and j on the parameters of
     layer k. A group's gradient is that of the mean loss over its rows, so a task's gradient is the
-    row-weighted mean of its folds'. Per-layer Gramians add up to the overall one (METHODS §0.7).
+    row-weighted mean of its folds'. Per-layer Gramians add up to the overall one.
 
     `rows` counts the rows behind each group (0: the caller gave a scalar loss and no count);
     `parameters` counts the parameters of each layer.

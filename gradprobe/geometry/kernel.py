@@ -2,7 +2,7 @@
 
 The tangent kernel of a network says how a step of gradient descent on one node moves the output of
 another. Aligned with the graph, training spreads residuals along edges; aligned with the labels, it
-spreads them to where they belong (source 003).
+spreads them to where they belong (Yang et al. 2024).
 """
 
 from __future__ import annotations
@@ -90,8 +90,8 @@ def alignment(
     """The alignment <K1, K2> / (||K1|| ||K2||) of two kernels [n, n] in the Frobenius product, shape ().
 
     Centred (Cortes et al. 2012), both kernels are replaced by H K H with H = I - 11^T/n: this is what
-    source 003's code does, and the linear CKA of two feature maps. Not centred (Cristianini et al. 2001),
-    kernels without negative entries look alike for their means alone.
+    the code of Yang et al. 2024 does, and the linear CKA of two feature maps. Not centred (Cristianini et
+    al. 2001), kernels without negative entries look alike for their means alone.
 
     NaN, with the reason, where a kernel is zero, or constant and centred. `names` are for that reason.
 
@@ -171,8 +171,8 @@ def graph_kernel(
     """The kernel A^p [m, m] between m chosen nodes (default: all) of a graph with edges [2, e] and n nodes.
 
     A is the normalised adjacency. The tangent kernel of a graph convolution of L layers goes with
-    `power` = 2 L, as in source 003's code: residuals flow back through L layers and out through L. The
-    paper's text says only "adjacency": that is power 1. The power is taken on the whole graph, so that
+    `power` = 2 L, as in the code of Yang et al. 2024: residuals flow back through L layers and out through L.
+    The paper's text says only "adjacency": that is power 1. The power is taken on the whole graph, so that
     paths between chosen nodes may lead over others.
 
     Raises:

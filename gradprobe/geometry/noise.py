@@ -1,4 +1,4 @@
-"""How much of a minibatch gradient is signal, and what another batch size would show (METHODS §7b).
+"""How much of a minibatch gradient is signal, and what another batch size would show.
 
 With `S_ij` the products across folds and `N_i` the trace of the per-row gradient covariance, the gradient
 of b rows has `E|g_i|^2 = S_ii + N_i / b`. Tasks that share molecules have correlated noise besides:

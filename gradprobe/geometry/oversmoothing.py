@@ -1,8 +1,8 @@
 """How far the rows of a matrix are from one another: the mu of oversmoothing, with its norm beside it.
 
-Small mu means similar rows, so the source's name "similarity" for it is inverted. It falls with the
+Small mu means similar rows, so the paper's name "similarity" for it is inverted. It falls with the
 matrix itself: a matrix that vanishes has a small mu however different its rows are. Hence `relative`,
-mu over the norm, which stays in [0, 1] whatever the scale (METHODS §5).
+mu over the norm, which stays in [0, 1] whatever the scale.
 """
 
 from __future__ import annotations
@@ -67,13 +67,13 @@ class GroupSpreads:
 def row_spread(
     rows: FloatArray, *, degrees: FloatArray | None = None, groups: IntArray | None = None
 ) -> RowSpread:
-    """mu(X) = ||X - u u^T X||_F of a matrix [n, d], u the unit vector along `degrees`^(1/2) (source 002).
+    """mu(X) = ||X - u u^T X||_F of X [n, d], u the unit vector along `degrees`^(1/2) (arXiv:2410.04824).
 
     Args:
         rows: the matrix; a row stands for a node.
         degrees: [n], positive: degrees with self-loops. What the symmetrically normalised adjacency
             smooths to is their square root, not a constant. None: all ones, and the distance is that
-            to the mean row, the source's.
+            to the mean row, as in the paper.
         groups: [n], such as `components` of a graph or the graph of each node of a batch. Rows need
             then be alike within their group only, and mu^2 is the sum over the groups.
 

@@ -12,7 +12,7 @@ from gradprobe.geometry.gramian import FloatArray
 class Quantity:
     """Values [...] and, at the index of every NaN among them, the reason.
 
-    Undefined is not zero: a zero gradient has no direction (METHODS §0.1).
+    Undefined is not zero: a zero gradient has no direction.
     """
 
     values: FloatArray

@@ -1,6 +1,6 @@
 """Inner products of tasks and of their folds over a window of steps, as arrays.
 
-A step's molecules are split once into folds A and B, and every task inherits the split (METHODS §7b).
+A step's molecules are split once into folds A and B, and every task inherits the split.
 Fold sizes n_iX may differ, and a task may have one fold only, or none. What holds then, for molecules
 drawn independently:
 

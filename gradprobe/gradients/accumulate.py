@@ -18,7 +18,7 @@ class JacobianSum:
     """Running sums of per-group gradients, each divided by its own label count at the end.
 
     The gradient of a task's mean loss over a split is `sum_b n_b g_b / sum_b n_b` with the task's own
-    counts (METHODS §7); the mean of batch gradients is another number. Takes O(m n) memory.
+    counts; the mean of batch gradients is another number. Takes O(m n) memory.
     """
 
     def __init__(self, shared: SharedParameters, engine: Engine | None = None) -> None:

@@ -1,7 +1,7 @@
-"""Frobenius normalisation of weight matrices, W <- c W / ||W||_F (source 002, "Lipschitz normalization").
+"""Frobenius normalisation of weight matrices, W <- c W / ||W||_F (arXiv:2410.04824).
 
 It holds every matrix at c / sqrt(rank) <= ||W||_2 <= c. A residual layer is then (1 + c)-Lipschitz at
-most, and 512 of them with c = 4 are bounded by 5^512: no proof that training is stable (METHODS §5).
+most, and 512 of them with c = 4 are bounded by 5^512: no proof that training is stable.
 """
 
 from __future__ import annotations

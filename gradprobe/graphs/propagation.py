@@ -1,4 +1,4 @@
-"""Residual propagation: what a graph network learns, without a network (source 003).
+"""Residual propagation: what a graph network learns, without a network (Yang et al. 2024).
 
 Gradient descent on a network moves its outputs by the tangent kernel times the residuals of the training
 nodes. Residual propagation puts a power of the graph's adjacency in the kernel's place and has no

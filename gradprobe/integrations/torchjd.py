@@ -23,7 +23,7 @@ class TorchJD:
 
     TorchJD is handed the present tasks' Gramian divided by its trace, so that, as for every combiner
     here, scaling all gradients scales the update and nothing else: some of its methods take a Jacobian
-    with a squared norm below 1e-4 for zero, which ends training silently (METHODS §2.4).
+    with a squared norm below 1e-4 for zero, which ends training silently.
 
     Random methods draw from a random state of this object's own, so the training's does not move.
     Methods that remember earlier steps (GradVac, PCD) need the same tasks to be present in each.
@@ -39,6 +39,8 @@ class TorchJD:
     """
 
     needs_gramian = True
+    needs_losses = False
+    last_layer_only = False
 
     def __init__(self, method: str, *, seed: int = 0, **options: Any) -> None:
         self.name = f"torchjd:{method}"

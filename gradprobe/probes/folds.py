@@ -1,4 +1,4 @@
-"""Two folds of a step's molecules, or of a split's, which every task inherits (METHODS §7b)."""
+"""Two folds of a step's molecules, or of a split's, which every task inherits."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FOLDS = ("A", "B")
 def split_into_folds(
     losses: Mapping[str, Tensor], rows: Rows, generator: np.random.Generator
 ) -> list[GroupLoss]:
-    """Two groups a task, from one random bipartition of the step's molecules (METHODS §7b).
+    """Two groups a task, from one random bipartition of the step's molecules.
 
     A molecule that carries labels of several tasks is in the same fold for all of them. Folds are
     balanced over the molecules of tasks that share any, so over each task's own where none do. A task

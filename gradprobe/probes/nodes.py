@@ -38,7 +38,7 @@ class NodeGradientProbe:
             the loss depends on. Outputs are taken as the module returns them, before an
             activation that follows it; hand other states to `measure`.
         every: measure one call of `measure` in this many, the first included.
-        min_norm: a node is in conflict only where its gradient is longer than this (000 eq. 1)
+        min_norm: a node is in conflict only where its gradient is longer than this (GraGR, eq. 1)
         below: and its cosine with the neighbours' mean is below this.
         smoothing: the strength of the Jacobi step behind `node_alignment_smoothed` and `_corrected`.
         trace: the trace to append to; None starts one.

@@ -25,7 +25,7 @@ def candidates(options: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, 
             continue
         try:
             combiner = combiners.get(name, **options.get(name, {}))
-            replayable = not getattr(combiner, "needs_losses", False)
+            replayable = not combiner.needs_losses
             yield name, combiner if replayable else None, "" if replayable else NEEDS_LOSSES
         except GradprobeError as error:
             told = options.get(name) or isinstance(error, MissingExtraError)

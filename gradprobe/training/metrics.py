@@ -71,7 +71,7 @@ def classification_metrics(labels: FloatArray, probabilities: FloatArray) -> Met
 def relative_absolute_error(labels: FloatArray, predictions: FloatArray) -> float:
     """Sum |y - prediction| / sum |y - mean of y| over labels [n]; NaN for constant labels.
 
-    1 is the error of predicting the mean; predicting the median may score less (METHODS §7).
+    1 is the error of predicting the mean; predicting the median may score less.
     """
     if not len(labels) or labels.min() == labels.max():
         return _NAN

@@ -84,7 +84,7 @@ class CombinedUpdate:
         check_finite(values, list(losses), self._trunk.layers)
         gramian = np.zeros((len(self._tasks), len(self._tasks)))
         # Most methods look at the whole trunk; GradNorm balances its last layer.
-        seen = values[-1:] if getattr(self._combiner, "last_layer_only", False) else values
+        seen = values[-1:] if self._combiner.last_layer_only else values
         gramian[np.ix_(index, index)] = seen.sum(axis=0)
         weights = self._weights(gramian, losses)
         self._set_heads(losses, keep_graph=False)

@@ -1,4 +1,4 @@
-"""The table of METHODS §2.0: a zero gradient taken literally, one task, and degenerate sets of gradients."""
+"""A zero gradient taken literally, one task, and degenerate sets of gradients."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Rewiring against the projection found by trying every face, and the faults of public code (METHODS §4)."""
+"""Rewiring against the projection found by trying every face, and the faults of public code."""
 
 from itertools import combinations
 

@@ -122,7 +122,7 @@ def test_gradients_of_very_unequal_size_keep_their_cosine():
 
 
 def test_the_overall_cosine_is_not_the_mean_over_layers():
-    """The case of METHODS 0.7: overall -0.0002 where the layers have -0.156 and +0.169."""
+    """Overall -0.0002 where the layers have -0.156 and +0.169."""
     first = np.array([[1.0, 0.0], [-0.156, math.sqrt(1 - 0.156**2)]])
     # The second layer's length makes the inner products all but cancel.
     length = math.sqrt((0.156 - 0.0002 * 1.92) / 0.169)

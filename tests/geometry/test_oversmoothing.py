@@ -42,7 +42,7 @@ def test_mu_is_the_distance_to_the_mean_row():
     assert found.mu == pytest.approx(_slowly(rows), rel=1e-12)
     assert found.norm == pytest.approx(np.linalg.norm(rows), rel=1e-12)
     assert found.relative == pytest.approx(found.mu / found.norm, rel=1e-12)
-    # METHODS §5: the same from norms alone, where nothing cancels.
+    # The same from norms alone, where nothing cancels.
     assert found.mu**2 == pytest.approx(found.norm**2 - 7 * np.sum(rows.mean(axis=0) ** 2), rel=1e-9)
 
 

@@ -78,7 +78,7 @@ def test_splitting_each_task_by_itself_gives_back_the_raw_product():
 
 
 def test_a_split_a_task_makes_unrelated_tasks_look_aligned():
-    """METHODS §7b: true 0, and far from it where every task is split by itself."""
+    """Across folds: true 0, and far from it where every task is split by itself."""
     rng = np.random.default_rng(3)
     right, wrong = [], []
     mean = {"a": np.array([1.0, 0.0] + [0.0] * 8), "b": np.array([0.0, 1.0] + [0.0] * 8)}

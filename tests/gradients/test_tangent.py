@@ -130,7 +130,7 @@ def test_it_is_what_torch_func_gives(name):
 
 
 def test_it_does_not_sum_over_the_outputs_of_two_nodes_independently():
-    """As source 003's code does with einsum("nkm,NKm->nN"): that is the kernel of the sum of outputs."""
+    """Yang et al. 2024 sum with einsum("nkm,NKm->nN"): that is the kernel of the sum of outputs."""
     model, x = _build("gcn")
     outputs = model(x)
     jacobian = _jacobian(outputs, model)

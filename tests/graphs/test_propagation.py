@@ -44,7 +44,7 @@ def _rbf(gamma: float) -> np.ndarray:
 
 
 def _loop(matrix: np.ndarray, *, step_size: float, steps: int) -> np.ndarray:
-    """Predictions [n, 2] by the recursion as METHODS writes it."""
+    """Predictions [n, 2] by the recursion."""
     start = np.zeros((34, 2))
     for node in TRAIN:
         start[node, CLUBS[node]] = 1.0

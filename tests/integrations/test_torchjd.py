@@ -79,7 +79,7 @@ def test_over_many_orders_pcgrad_and_ours_have_the_same_mean():
         error = draws.std(axis=0, ddof=1) / np.sqrt(len(draws))
         assert (np.abs(draws.mean(axis=0) - expected) <= 4.5 * error + 1e-12).all()
     fixed = update(get("pcgrad", order="fixed", reduction="sum"), rows)
-    assert np.linalg.norm(fixed - expected) > 0.02 * np.linalg.norm(expected)  # METHODS §2.2: biased
+    assert np.linalg.norm(fixed - expected) > 0.02 * np.linalg.norm(expected)  # a fixed order is biased
 
 
 def test_for_two_tasks_mgda_is_ours_exactly():
@@ -101,7 +101,7 @@ def test_mgda_of_many_tasks_is_ours_once_its_frank_wolfe_steps_suffice(kind):
             get("torchjd:MGDA", epsilon=1e-12, max_iters=3_000),
         )
     )
-    assert default > 1.1 * shortest  # METHODS §2.5: its default of a hundred steps stops short
+    assert default > 1.1 * shortest  # its default of a hundred steps stops short
     assert shortest <= patient < 1.05 * shortest
 
 

@@ -85,7 +85,7 @@ def test_both_bipartitions_of_an_odd_number_and_all_of_an_even_one_come_up_equal
 
 
 def test_inner_products_across_folds_average_to_those_of_distinct_molecules():
-    """METHODS §7b: the U-statistic, also on the diagonal, for tasks that share all their molecules."""
+    """Across folds: the U-statistic, also on the diagonal, for tasks that share all their molecules."""
     generator = torch.Generator().manual_seed(0)
     model, x = nn.Linear(3, 2).double(), torch.randn(4, 3, generator=generator, dtype=torch.float64)
     y = torch.randn(4, 2, generator=generator, dtype=torch.float64)

@@ -108,7 +108,7 @@ def test_a_split_in_batches_is_the_split_in_one_batch_by_each_tasks_own_label_co
 
 
 def test_the_mean_of_batch_gradients_is_another_number():
-    """METHODS §7: what the split must not be; it fails the test above by far."""
+    """What the split must not be; it fails the test above by far."""
     model, data, losses = _unequal_counts()
     probe = GradientProbe(model, focal="a")
     right = probe.measure_loader(DataLoader(data, batch_size=4), losses, split="train").gramian

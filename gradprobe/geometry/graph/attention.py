@@ -28,10 +28,10 @@ class Attention:
 def gradient_attention(
     gradients: npt.ArrayLike, graph: NodeGraph, *, temperature: float = 1.0, cosine: bool = False
 ) -> Attention:
-    """alpha_uv = softmax over neighbours v of u of temperature sum_i g_i(u).g_i(v) (000 eq. 5).
+    """alpha_uv = softmax over neighbours v of u of temperature sum_i g_i(u).g_i(v) (GraGR, eq. 5).
 
     Gradients are [n, d] or [T, n, d]; each task is smoothed or not as you hand it in. `temperature` is
-    the source's beta: 0 is uniform, large is nearly one-hot. Raw products of small gradients are all
+    the paper's beta: 0 is uniform, large is nearly one-hot. Raw products of small gradients are all
     but equal and make it uniform too; `cosine` sums cosines instead, which lie in [-T, T]; a zero
     gradient scores 0 there. A node without neighbours attends to itself. Edge weights do not enter.
 

@@ -39,7 +39,7 @@ class EdgeConflict:
 def conflict_flags(
     gradients: npt.ArrayLike, contexts: npt.ArrayLike, *, min_norm: float = 0.0, below: float = 0.0
 ) -> BoolArray:
-    """Whether each node, [n] or [T, n], has |g| > min_norm and cos(g, context) < below (000 eq. 1).
+    """Whether each node, [n] or [T, n], has |g| > min_norm and cos(g, context) < below (GraGR, eq. 1).
 
     `contexts` are those of the gradients [n, d] or [T, n, d], or a direction [d] or [T, d] for all nodes. A
     zero gradient or a zero context (an isolated node's) has no cosine and is not flagged.
@@ -51,7 +51,7 @@ def conflict_flags(
 
 
 def edge_conflict(gradients: npt.ArrayLike, graph: NodeGraph) -> EdgeConflict:
-    """Conflict along edges, of node gradients [n, d] or [T, n, d] (000 eq. 2; METHODS §3.2, §3.8)."""
+    """Conflict along edges, of node gradients [n, d] or [T, n, d] (GraGR, eq. 2)."""
     rows = check_gradients(gradients, graph)
     found = np.array([_along_edges(task, graph) for task in rows.reshape(-1, *rows.shape[-2:])])
     loss, energy, defined = found.T.reshape(3, *rows.shape[:-2])
@@ -66,7 +66,7 @@ def edge_conflict(gradients: npt.ArrayLike, graph: NodeGraph) -> EdgeConflict:
 
 
 def task_similarities(gradients: npt.ArrayLike) -> FloatArray:
-    """S_ij(v) = cos(g_i(v), g_j(v)) [n, T, T] of gradients [T, n, d]; NaN where either is zero (000 §5.2).
+    """S_ij(v) = cos(g_i(v), g_j(v)) [n, T, T] of gradients [T, n, d]; NaN where either is zero (GraGR, §5.2).
 
     Raises:
         InputError: gradients of one task, without the leading axis.
@@ -76,7 +76,7 @@ def task_similarities(gradients: npt.ArrayLike) -> FloatArray:
 
 
 def task_conflict(gradients: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
-    """Task conflict energy of each node [n] and its mean per pair [n], of gradients [T, n, d] (000 eq. 27).
+    """Task conflict energy of each node [n] and its mean per pair [n], from [T, n, d] (GraGR, eq. 27).
 
     The sum over pairs i < j of max(0, -cos(g_i(v), g_j(v))). Pairs with a zero gradient add nothing and
     are left out of the mean, which is NaN where there is no other pair. Both are NaN for one task: that

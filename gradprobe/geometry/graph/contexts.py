@@ -11,7 +11,7 @@ from gradprobe.geometry.graph.topology import NodeGraph
 
 
 def neighbour_mean(gradients: npt.ArrayLike, graph: NodeGraph) -> FloatArray:
-    """Mean gradient of each node's neighbours [n, d] or [T, n, d], the node itself not among them (000 §4.1).
+    """Mean gradient of each node's neighbours [n, d] or [T, n, d], without the node itself (GraGR, §4.1).
 
     Neighbours count alike, whatever the weights, zero rows included. A node without neighbours has a zero
     context, with which nothing is in conflict.
@@ -21,7 +21,7 @@ def neighbour_mean(gradients: npt.ArrayLike, graph: NodeGraph) -> FloatArray:
 
 
 def principal_direction(gradients: npt.ArrayLike) -> FloatArray:
-    """The unit direction [d] or [T, d] in which node gradients [n, d] or [T, n, d] are largest (000 §4.1).
+    """The unit direction [d] or [T, d] in which node gradients [n, d] or [T, n, d] are largest (GraGR, §4.1).
 
     The first right singular vector, rows not centred. Its sign, which is arbitrary, is that of a
     non-negative inner product with the mean row; where that is zero, the entry of largest magnitude is

@@ -45,7 +45,7 @@ def node_features(
     confidences: npt.ArrayLike | None = None,
     confidence: Confidence = "cosine",
 ) -> NodeFeatures:
-    """The features (18)-(26) of node gradients [n, d] of one loss (000 appendix B; METHODS §3.11).
+    """The features (18)-(26) of node gradients [n, d] of one loss (GraGR, appendix B).
 
     - conflict: mean|g| |g_i| (1 - cos(g_i, neighbour mean)); fill 0 without neighbours.
     - stability: mean cosine over pairs of neighbours; a zero neighbour's pairs count as 0; fill 0 with
@@ -67,7 +67,7 @@ def node_features(
         graph: the graph.
         confidences: [n], the largest predicted probability of each node.
         confidence: with c the confidences and s the scaled norms (|g| - min) / (max - min): "cosine"
-            is -cos(c, s), one number in [-1, 0] for all nodes, the source's (21), 0 where all norms
+            is -cos(c, s), one number in [-1, 0] for all nodes, the paper's (21), 0 where all norms
             are equal; "pearson" is minus their correlation, undefined where either is constant;
             "per_node" is each node's term of the cosine.
 

@@ -22,7 +22,7 @@ class MixedConflict:
 
 
 def mixed_conflict(gradients: npt.ArrayLike, graph: NodeGraph, weights: npt.ArrayLike) -> MixedConflict:
-    """L_conf (eq. 2) of gradients [T, n, d] mixed by weights [T], and dL_conf / dweights (METHODS §3.6 B).
+    """L_conf (eq. 2) of gradients [T, n, d] mixed by weights [T], and dL_conf / dweights.
 
     With C_uv[i, j] = g_i(u).g_j(v), the derivative is -sum over edges in conflict of (C_uv + C_uv^T) gamma;
     it is computed without the T x T matrices, in O(T E d). The loss is quadratic in the weights, so

@@ -13,7 +13,7 @@ from gradprobe.geometry.graph.rows import check_gradients, scaled
 def project(
     gradients: npt.ArrayLike, contexts: npt.ArrayLike, *, flagged: BoolArray | None = None
 ) -> FloatArray:
-    """Gradients [n, d] or [T, n, d] whose part against their context is removed (000 eq. 3).
+    """Gradients [n, d] or [T, n, d] whose part against their context is removed (GraGR, eq. 3).
 
     All at once, from the contexts given; a projected gradient is orthogonal to its context, zero if
     it was antiparallel. Only negative inner products are removed, also where `flagged` [n] or [T, n]

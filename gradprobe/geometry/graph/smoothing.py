@@ -14,7 +14,7 @@ from gradprobe.geometry.graph.topology import NodeGraph
 
 
 class LaplacianSystem:
-    """(I + strength L), factorised once and solved for as many gradients as wanted (000 eq. 4).
+    """(I + strength L), factorised once and solved for as many gradients as wanted (GraGR, eq. 4).
 
     Symmetric and positive definite for every strength >= 0 and every graph. Undirected edges count
     once: with both directions the strength would be twice as large. The factor of a dense graph fills
@@ -45,7 +45,7 @@ class LaplacianSystem:
 
 
 def smooth(gradients: npt.ArrayLike, graph: NodeGraph, *, strength: float) -> FloatArray:
-    """The exact solution [n, d] or [T, n, d] of (I + strength L) g' = g (000 eq. 4).
+    """The exact solution [n, d] or [T, n, d] of (I + strength L) g' = g (GraGR, eq. 4).
 
     The sum of the rows of each component stays; isolated nodes stay; large strengths approach the mean
     of each component. Keep a `LaplacianSystem` where many gradients are smoothed on one graph.
@@ -59,7 +59,7 @@ def smooth(gradients: npt.ArrayLike, graph: NodeGraph, *, strength: float) -> Fl
 def smooth_jacobi(
     gradients: npt.ArrayLike, graph: NodeGraph, *, strength: float, steps: int = 1
 ) -> FloatArray:
-    """`steps` Jacobi iterations [n, d] or [T, n, d] towards `smooth`, from the gradients (000 §4.2).
+    """`steps` Jacobi iterations [n, d] or [T, n, d] towards `smooth`, from the gradients (GraGR, §4.2).
 
     g_i <- (g_i + strength sum_j A_ij g_j) / (1 + strength deg_i), with the original g_i throughout. It
     always converges, slowly for a large strength times degree. Before that it does not keep sums.
@@ -78,7 +78,7 @@ def smooth_jacobi(
 def smooth_descent(
     gradients: npt.ArrayLike, graph: NodeGraph, *, strength: float, steps: int = 1, rate: float | None = None
 ) -> FloatArray:
-    """`steps` of gradient descent [n, d] or [T, n, d] towards `smooth`, from the gradients (METHODS §3.4).
+    """`steps` of gradient descent [n, d] or [T, n, d] towards `smooth`, from the gradients.
 
     g' <- g' - rate ((I + strength L) g' - g). It converges for rates below 2 / (1 + strength
     lambda_max(L)); the default, 1 / (1 + 2 strength max(deg)), is always below. Every step keeps the sum

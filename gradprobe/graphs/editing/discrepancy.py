@@ -21,7 +21,7 @@ NAN = float("nan")
 class Discrepancy:
     """Target against training gradient, in both definitions there are, and their angle.
 
-    `rmse` is ||g_train - g_target|| / sqrt(P) (source 001); `relative` is ||g_train - g_target|| /
+    `rmse` is ||g_train - g_target|| / sqrt(P) (Jiang et al. 2024); `relative` is ||g_train - g_target|| /
     ||g_train|| (its released code, there under the name RMSE). Both are mostly the length of the target's
     gradient, which is long at a wrong prediction of a fitted model; `cosine` is free of it. `reason`
     says why one is NaN.

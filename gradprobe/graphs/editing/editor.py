@@ -51,7 +51,7 @@ class Edit:
 
 
 class Editor:
-    """Edits a trained classifier until a target is predicted right (source 001; METHODS §4).
+    """Edits a trained classifier until a target is predicted right (Jiang et al. 2024).
 
     Every step takes the gradient of the target's cross-entropy, rewires it and hands it to the optimiser:
 

@@ -15,7 +15,7 @@ from gradprobe.graphs.models import build_node_model
 
 
 class SideNetwork(nn.Module):
-    """Logits of a frozen node model plus those of a perceptron on the node's own features (METHODS §4).
+    """Logits of a frozen node model plus those of a perceptron on the node's own features.
 
     An edit of the perceptron reaches other nodes by their features, not over edges. `base` is taken over:
     it stays in eval mode and loses its gradients.
@@ -65,8 +65,8 @@ def fit_side_network(
     """A two-layer perceptron beside a copy of `base`, fitted so that their sum predicts as `base` does.
 
     Adam on the cross-entropy of the training nodes [t] plus the Kullback-Leibler divergence of the sum's
-    prediction from `base`'s, averaged over all nodes [n], which takes no labels (the source does not
-    say over which; METHODS §4). Depends on the seed, not on the caller's random state.
+    prediction from `base`'s, averaged over all nodes [n], which takes no labels (the paper does not
+    say over which). Depends on the seed, not on the caller's random state.
 
     Raises:
         InputError: a number below 1.
