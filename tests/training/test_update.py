@@ -82,7 +82,7 @@ def test_heads_keep_the_raw_gradient_of_their_own_task(name):
 class LookingAverage:
     """Averaging that asks for the Gramian, and so takes the way through the engine."""
 
-    name, needs_gramian = "average", True
+    name, needs_gramian, needs_losses, last_layer_only = "average", True, False, False
 
     def weights(self, gramian, *, focal=0, present=None, losses=None):
         return combiners.get("average").weights(gramian, focal=focal, present=present, losses=losses)
