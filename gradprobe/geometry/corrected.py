@@ -34,6 +34,9 @@ class CorrectedCosines:
     squared norm is not positive, and `trusted` [k] where both are at least `TRUSTED` standard errors
     above zero; estimates are not clipped, and can lie beyond 1.
 
+    All of it holds for the molecules that the steps drew from. Where molecules come back, more steps narrow
+    an interval around the value of these molecules, and say nothing about molecules that were not drawn.
+
     `p_values` [k] test whether the product, so the cosine, is zero: they need no norm, so they hold where
     the cosine is undefined. `nonzero` [k] are the pairs told from zero at the false discovery rate over
     these k pairs.

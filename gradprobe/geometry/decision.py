@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -34,6 +35,9 @@ class Trials:
     the other rows. `step_of` [k] numbers its step, out of `steps`. `weighed` are the Gramians [k, m, m] that
     set the weights where these are not `gramians`: an optimiser scales a combined update after its weights
     were chosen, so products in its geometry tell lengths and effects, and plain ones the weights.
+
+    Lengths are those on the parameters that the focal task uses: a task whose product with the focal
+    gradient is exactly zero in every trial has parameters of its own, and adds nothing to them.
     """
 
     tasks: tuple[str, ...]
@@ -44,6 +48,14 @@ class Trials:
     step_of: IntArray
     steps: int
     weighed: FloatArray | None = None
+
+    @cached_property
+    def apart(self) -> BoolArray:
+        """The tasks [m] that share no parameter with the focal one: their products with it are all zero."""
+        return np.asarray(
+            ~(self.gramians[:, self.focal].any(axis=0) | self.effects.any(axis=0))
+            & (np.arange(len(self.tasks)) != self.focal)
+        )
 
     def over_steps(self, values: FloatArray) -> Estimate:
         """Estimates [...] of the mean of values [k, ...] of the trials, skipping NaN, with intervals."""
@@ -275,7 +287,11 @@ def _effects(trials: Trials, weights: FloatArray, *, per_length: bool) -> FloatA
 
 
 def _lengths(trials: Trials, weights: FloatArray) -> FloatArray:
-    """Lengths [k] of the updates with weights [k, m]; NaN for zero, up to rounding of what cancelled."""
+    """Lengths [k] of the updates with weights [k, m] where the focal task has parameters; NaN for zero.
+
+    Zero is up to rounding of what cancelled.
+    """
+    weights = np.where(trials.apart, 0.0, weights)
     squares = np.einsum("ki,kij,kj->k", weights, trials.gramians, weights)
     parts = np.einsum("ki,ki->k", np.abs(weights), norms(trials.gramians))
     return np.sqrt(np.where(squares > _ROUNDING * parts**2, squares, np.nan))

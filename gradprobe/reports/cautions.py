@@ -60,7 +60,7 @@ def gain_cautions(evidence: Sequence[Evidence], outcome: Outcome, surgery: Seque
         share, gain = found
         average = pooled_of(outcome.average.equal_length.effect)
         parts.append(
-            f"averaging with a focal share of {number(share, digits=1)}, which is no surgery, would have "
-            f"gained {relative(gain, average)} on {outcome.name}"
+            f"steps of averaging with a focal share of {number(share, digits=1)}, which is no surgery, would "
+            f"have gained {relative(gain, average)} on {outcome.name}"
         )
     return parts

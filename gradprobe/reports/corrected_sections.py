@@ -25,8 +25,10 @@ def corrected_sections(summary: Summary) -> tuple[Section, ...]:
             caption="Diamond: raw cosine on minibatches; dot: corrected cosine, full where trusted; line: "
             "its 95% interval. Arrow: it goes on beyond ±1, or has no bound; a dot beyond is drawn at ±1. "
             "No dot: undefined. Steps with longer gradients weigh more. An interval is for the mean over "
-            "these steps. It also holds for a longer run if cosines do not drift, or drift fast: a drift "
-            "whose memory is longer than about a fortieth of the steps can go unnoticed.",
+            "these steps and the molecules they drew from: where epochs repeat the same molecules, it does "
+            "not hold for others. It also holds for a longer run on the same molecules if cosines do not "
+            "drift, or drift fast: a drift whose memory is longer than about a fortieth of the steps can go "
+            "unnoticed.",
             empty=empty,
         ),
         Section(

@@ -37,7 +37,8 @@ _NOTE = (
     "Every cosine, raw ones too, is a ratio of sums over all steps, so it is not the mean of cosines above. "
     "Corrected: from products of gradients of different molecules; it is not clipped and can pass 1. "
     f"Trusted: both squared norms are at least {TRUSTED:g} standard errors above zero. Told from zero: at a "
-    "false discovery rate of 5% over the auxiliaries; this needs no norm. Signal share: the part of the "
+    "false discovery rate of 5% over the auxiliaries, for the molecules trained on: where epochs repeat "
+    "them, not for molecules that were never drawn; this needs no norm. Signal share: the part of the "
     "squared minibatch gradient that is no noise. Noise scale: the rows at which that part is one half."
 )
 _MANY_ROWS = 40

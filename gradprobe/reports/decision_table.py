@@ -23,7 +23,9 @@ _GAINS_NOTE = (
     "with 95% intervals, in per cent of what averaging's own step achieves where that is told from zero. "
     "Control: averaging with the combiner's mean focal share. Prediction: at equal length, on held-out rows "
     f"where there are some, else on fresh ones; a gain below {100 * MARGIN:g} % is too small to matter. On "
-    "fresh rows an update is that of half a batch."
+    "fresh rows an update is that of half a batch. Intervals hold for the molecules that were measured: "
+    "where steps repeat them, not for others. With two or three runs, intervals are too narrow where runs "
+    "differ by a little less than a test can tell."
 )
 _MANY_ROWS = 40
 
@@ -107,7 +109,8 @@ def affinities(summary: Summary) -> Table:
     note = (
         "First-order decrease of the focal loss per unit step along the task's own gradient, with 95% "
         "intervals; the focal task's own comes first. Told from nothing at a false discovery rate of 5% over "
-        "the auxiliaries, on held-out rows where there are some, else on fresh ones."
+        "the auxiliaries, on held-out rows where there are some, else on fresh ones. This holds for the "
+        "molecules that were measured: where steps repeat them, not for others."
     )
     return Table("Affinity with the focal task", columns, rows, note, names=2, folded=len(rows) > _MANY_ROWS)
 

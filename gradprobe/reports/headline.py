@@ -35,6 +35,9 @@ def headline(summary: Summary) -> str:
         parts.append(f"surgery may help {join(helped)}")
     if by_call[Call.SAFE]:
         parts.append(f"averaging is safe for {join([e.name for e in by_call[Call.SAFE]])}")
+    if by_call[Call.WEIGHT]:
+        weighed = join([e.name for e in by_call[Call.WEIGHT]])
+        parts.append(f"a larger focal weight may help {weighed}, and surgery no more than that")
     if by_call[Call.INSUFFICIENT]:
         parts.append(f"the evidence is insufficient for {join([e.name for e in by_call[Call.INSUFFICIENT]])}")
     sentence = "; ".join(parts) or "there is nothing to judge"

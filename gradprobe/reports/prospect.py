@@ -81,6 +81,19 @@ def margin(average: Pooled) -> float:
     return MARGIN * max(float(np.nan_to_num(average.low)), 0.0)
 
 
+def gains_by_weight(outlook: Outlook) -> bool:
+    """Whether the gain over averaging may matter: of a combiner without one over its control, by weight."""
+    return float(outlook.gain.high) > outlook.margin
+
+
+def larger_weight_gains(outcome: Outcome) -> bool:
+    """Whether averaging with a larger focal share than its own would have gained what may matter."""
+    best = reweighting(outcome)
+    if best is None or not best[0] > outcome.average.focal_share:
+        return False
+    return float(best[1].high) > margin(pooled_of(outcome.average.equal_length.effect))
+
+
 def reweighting(outcome: Outcome) -> tuple[float, Pooled] | None:
     """The focal share at which averaging would have gained most, with its gain; None: none is told from 0."""
     gains = pooled_of(outcome.curve.equal_length)

@@ -46,12 +46,14 @@ def ranked(outcome: Outcome) -> tuple[Ranked, ...]:
 
 
 def ranking_in_words(entries: tuple[Ranked, ...]) -> str:
-    """Which auxiliaries help, which harm, and how many cannot be told apart from nothing."""
+    """Which auxiliaries help or harm, on the molecules measured, and how many do neither for sure."""
     parts = [
         f"{join(names)} {worth.value if len(names) == 1 else worth.value.removesuffix('s')}"
         for worth in (Worth.HELPS, Worth.HARMS)
         if (names := [entry.task for entry in entries if entry.worth is worth])
     ]
+    if parts:
+        parts[0] = f"on the molecules measured, {parts[0]}"
     unknown = [entry.task for entry in entries if entry.worth is Worth.UNKNOWN]
     if unknown:
         few = len(unknown) <= _NAMED

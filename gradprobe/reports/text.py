@@ -16,7 +16,7 @@ from gradprobe.reports.terminal import rich_table
 from gradprobe.reports.verdict import Call
 from gradprobe.reports.wording import capital
 
-_STYLES = {Call.SAFE: "green", Call.HELP: "yellow", Call.INSUFFICIENT: "cyan"}
+_STYLES = {Call.SAFE: "green", Call.WEIGHT: "yellow", Call.HELP: "yellow", Call.INSUFFICIENT: "cyan"}
 
 
 def show(summary: Summary) -> RenderableType:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -39,10 +40,15 @@ def trials_of(
 ) -> Iterator[Trials]:
     """The trials of each run on one kind of rows, all over the same tasks in the same order.
 
-    Where Gramians are in an optimiser's geometry, `weighed` are the plain ones of the same steps.
+    Where Gramians are in an optimiser's geometry, `weighed` are the plain ones of the same steps. Updates are
+    compared on the layers that the focal task reaches; all layers set the weights.
     """
     together, ends = _joined(runs), np.cumsum([len(run) for run in runs])[:-1]
     plain = None if weighed is None else _joined(weighed)
+    reached = _reached(together, focal)
+    if len(reached) < len(together[0].layers):
+        plain = plain or together
+        together = [_on(gramian, reached) for gramian in together]
     if rows == "fresh":
         folds = FoldProducts.of(together)
         own = [None] * len(runs) if plain is None else _split_folds(FoldProducts.of(plain), ends)
@@ -58,6 +64,25 @@ def trials_of(
 
 def _joined(runs: Sequence[Sequence[Gramian]]) -> list[Gramian]:
     return [gramian for run in runs for gramian in run]
+
+
+def _reached(gramians: Sequence[Gramian], focal: str) -> list[int]:
+    """The layers at which the focal gradient is not zero at every step; all of them where there are none."""
+    every = range(len(gramians[0].layers))
+    lengths = [
+        np.diagonal(gramian.values, axis1=1, axis2=2)[:, [group.task == focal for group in gramian.groups]]
+        for gramian in gramians
+    ]
+    return [layer for layer in every if any(each[layer].any() for each in lengths)] or list(every)
+
+
+def _on(gramian: Gramian, layers: Sequence[int]) -> Gramian:
+    return replace(
+        gramian,
+        layers=tuple(gramian.layers[layer] for layer in layers),
+        values=gramian.values[list(layers)],
+        parameters=tuple(gramian.parameters[layer] for layer in layers),
+    )
 
 
 def _split_folds(folds: FoldProducts, ends: IntArray) -> list[FoldProducts]:

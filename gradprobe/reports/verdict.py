@@ -1,4 +1,4 @@
-"""Whether averaging is safe, whether surgery may help, or whether the evidence does not say.
+"""Whether averaging is safe, a larger focal weight or surgery may help, or the evidence does not say.
 
 The evidence is of three kinds. Scores: a difference of the focal score from averaging, paired by seed, whose
 interval excludes zero. Leverage: a combiner whose update stayed within `THRESHOLD` of averaging's at the
@@ -12,11 +12,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from gradprobe.geometry.pooling import Pooled
 from gradprobe.reports.cautions import gain_cautions, score_cautions
 from gradprobe.reports.decision import Decision
 from gradprobe.reports.evidence import Evidence, Finding, describe_difference, measured_steps, weigh
 from gradprobe.reports.leverage import THRESHOLD, Leverage
-from gradprobe.reports.prospect import judged_on, outlooks, relative
+from gradprobe.reports.prospect import (
+    Outlook,
+    gains_by_weight,
+    judged_on,
+    larger_weight_gains,
+    outlooks,
+    relative,
+)
 from gradprobe.reports.ranking import Ranked, ranked
 from gradprobe.reports.scores import CombinerScore, Metric
 from gradprobe.reports.settling import what_would_settle
@@ -26,9 +34,10 @@ _HELPS = (Finding.BETTER, Finding.WOULD_GAIN)
 
 
 class Call(StrEnum):
-    """The three values of a verdict."""
+    """The four values of a verdict."""
 
     SAFE = "averaging is safe"
+    WEIGHT = "no surgery beyond a larger focal weight"
     HELP = "surgery may help"
     INSUFFICIENT = "insufficient evidence"
 
@@ -63,8 +72,10 @@ def decide(
 
     Judged are the combiners of the study whose weights change with the gradients; without any, every
     registered one. Surgery may help where one of them did better than averaging or would have gained;
-    averaging is safe where each of them did worse, cannot have mattered, or would not have gained.
-    `assuming` is what must be true of the run for that.
+    averaging is safe where each of them did worse, cannot have mattered, or would not have gained. Where
+    one of these would have gained over averaging but not over its control, or averaging with a larger
+    focal share would have, that larger weight is what may help. `assuming` is what must be true of the run
+    for that.
     """
     by_name = {leverage.combiner: leverage for leverage in leverages}
     differences = {score.combiner: score.difference for score in scores if score.difference is not None}
@@ -75,7 +86,7 @@ def decide(
     evidence = tuple(
         weigh(name, by_name.get(name), differences.get(name), metric, prospects.get(name)) for name in judged
     )
-    call = _call([entry.finding for entry in evidence])
+    call = _call(evidence, weight=outcome is not None and larger_weight_gains(outcome))
     cautions = [
         *score_cautions(evidence, differences, metric),
         *(gain_cautions(evidence, outcome, surgery) if outcome is not None else ()),
@@ -92,10 +103,19 @@ def decide(
     )
 
 
-def _call(findings: Sequence[Finding]) -> Call:
+def _call(evidence: Sequence[Evidence], *, weight: bool) -> Call:
+    findings = [entry.finding for entry in evidence]
     if any(finding in _HELPS for finding in findings):
         return Call.HELP
-    return Call.INSUFFICIENT if not findings or Finding.OPEN in findings else Call.SAFE
+    if not findings or Finding.OPEN in findings:
+        return Call.INSUFFICIENT
+    by_weight = any(gains_by_weight(found) for found in _without_gain(evidence))
+    return Call.WEIGHT if weight or by_weight else Call.SAFE
+
+
+def _without_gain(evidence: Sequence[Evidence]) -> list[Outlook]:
+    """The outlooks of the combiners that would not have gained."""
+    return [e.outlook for e in evidence if e.finding is Finding.WOULD_NOT and e.outlook is not None]
 
 
 def _sentence(call: Call, evidence: Sequence[Evidence], metric: Metric | None) -> str:
@@ -109,7 +129,7 @@ def _sentence(call: Call, evidence: Sequence[Evidence], metric: Metric | None) -
     if found[Finding.NO_LEVERAGE]:
         parts.append(_no_leverage(found[Finding.NO_LEVERAGE]))
     if found[Finding.WOULD_NOT]:
-        parts.append(_would_not_gain(found[Finding.WOULD_NOT]))
+        parts += _would_not_gain(_without_gain(evidence))
     if found[Finding.WORSE] and metric is not None:
         names = join([entry.combiner for entry in found[Finding.WORSE]])
         parts.append(
@@ -137,19 +157,45 @@ def _would_gain(entries: Sequence[Evidence], metric: Metric | None) -> list[str]
     return said
 
 
-def _would_not_gain(entries: Sequence[Evidence]) -> str:
-    known = [entry.outlook for entry in entries if entry.outlook is not None]
-    names = join([entry.combiner for entry in entries])
-    outcome, average = known[0].outcome, known[0].average
-    where = f"over {count(outcome.steps, 'step')} of {count(outcome.runs, 'run')} with averaging"
+def _would_not_gain(outlooks: Sequence[Outlook]) -> list[str]:
+    """Combiners without a gain over averaging, then those whose gain is that of a larger focal weight."""
+    outcome = outlooks[0].outcome
+    seen = f"over {count(outcome.steps, 'step')} of {count(outcome.runs, 'run')} with averaging"
+    where = f"on {outcome.name}, {seen}"
+    none = [each for each in outlooks if not gains_by_weight(each)]
+    by_weight = [each for each in outlooks if gains_by_weight(each)]
+    parts = []
+    if none:
+        parts.append(f"steps of {_names(none)} would have {_at_most(none)} averaging's own {where}")
+    if by_weight:
+        high = max(by_weight, key=lambda each: float(each.gain))
+        beyond = _most([each.over_control for each in by_weight], high.average)
+        parts.append(
+            f"{_names(by_weight)} would have gained no more than a larger focal weight does: over averaging "
+            f"at their focal shares, at most {beyond}; over plain averaging, up to "
+            f"{relative(high.gain, high.average)}, {where}"
+        )
+    return parts
+
+
+def _at_most(outlooks: Sequence[Outlook]) -> str:
+    """What steps would have gained at most over averaging's, in words that `averaging's own` ends."""
+    average = outlooks[0].average
     if not float(average.low) > 0.0:
-        return f"steps of {names} would have lost on {outcome.name}, {where}"
-    most = max(max(min(float(o.gain.high), float(o.over_control.high)), 0.0) for o in known)
-    share = number(100.0 * most / float(average), digits=2)
-    return (
-        f"steps of {names} would have gained at most {share} % of what averaging's own achieved on "
-        f"{outcome.name}, {where}"
-    )
+        return "achieved less than"
+    return f"gained at most {_most([each.gain for each in outlooks], average)} over"
+
+
+def _most(gains: Sequence[Pooled], average: Pooled) -> str:
+    """The largest upper end of the intervals of gains, in per cent of averaging's effect where that helps."""
+    most = max([float(gain.high) for gain in gains] + [0.0])
+    if not float(average.low) > 0.0:
+        return number(most, digits=2)
+    return f"{number(100.0 * most / float(average), digits=2)} %"
+
+
+def _names(outlooks: Sequence[Outlook]) -> str:
+    return join([each.combiner for each in outlooks])
 
 
 def _open(entries: Sequence[Evidence]) -> str:

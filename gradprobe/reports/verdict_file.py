@@ -6,7 +6,8 @@
   "metric": {"name", "lower_is_better"} or null for a bare trace,
   "leverage_threshold", "interval_level", "gain_margin", "gain_false_discovery_rate",
   "encoders": [{
-    "encoder", "verdict": "averaging is safe" | "surgery may help" | "insufficient evidence",
+    "encoder", "verdict": "averaging is safe" | "no surgery beyond a larger focal weight" | "surgery may help"
+      | "insufficient evidence",
     "helps": [combiner], "sentence", "caution", "would_settle": [sentence],
     "auxiliaries": [{"task", "affinity": estimate, "call": "helps" | "harms" | "cannot be told apart from
       nothing"}],

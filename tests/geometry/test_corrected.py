@@ -156,3 +156,20 @@ def test_one_task_and_an_unknown_focal_task_are_refused():
         corrected_cosines(products_of(np.ones((9, 2, 1, 2)), np.ones((9, 2, 1))))
     with pytest.raises(InputError, match=r"focal: expected one of \['a', 'b'\], got 'x'"):
         corrected_cosines(products_of(np.ones((9, 2, 2, 2)), np.ones((9, 2, 2))), focal="x")
+
+
+def test_where_molecules_come_back_intervals_hold_for_these_and_not_for_the_population():
+    """30 molecules of a population of cosine zero, gone round 27 times; parameters frozen."""
+    own, population, replicates = 0, 0, 60
+    for seed in range(replicates):
+        rng = np.random.default_rng([7, seed])
+        rows = pair_of_means(0.0, 12) + rng.normal(size=(30, 2, 12))
+        orders = np.concatenate([rng.permutation(30) for _ in range(27)]).reshape(-1, 2, 5)
+        found = corrected_cosines(products_of(rows[orders].mean(axis=2), np.full((81, 2, 2), 5.0)))
+        total = rows.sum(axis=0)
+        products = total @ total.T - np.einsum("nid,njd->ij", rows, rows)  # of distinct molecules
+        inside = found.cosines.low[0] <= cosines(products).values[0, 1] <= found.cosines.high[0]
+        own += int(inside)
+        population += int(found.cosines.low[0] <= 0.0 <= found.cosines.high[0])
+    assert own >= 0.9 * replicates
+    assert population <= 0.8 * replicates

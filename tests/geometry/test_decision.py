@@ -300,3 +300,26 @@ def test_weights_from_other_steps_are_refused():
         fresh_trials(long, focal="a", weighed=short)
     with pytest.raises(InputError, match="weighed: expected products of 12 steps"):
         heldout_trials(long.whole, np.zeros((12, 3)), focal="a", weighed=short.whole)
+
+
+def with_parameters_of_their_own(*, touching: float = 0.0) -> Trials:
+    """The focal task and b share five parameters; c has five of its own and `touching` of the focal ones."""
+    rng = np.random.default_rng(5)
+    gradients = rng.normal(size=(40, 2, 3, 10)) + np.array([[1.0], [0.5], [2.0]])
+    gradients[:, :, :2, 5:] = 0.0
+    gradients[:, :, 2, :5] = touching
+    return fresh_trials(products_of(gradients, np.full((40, 2, 3), 4.0)), focal="a")
+
+
+def test_an_auxiliary_on_parameters_of_its_own_adds_no_length():
+    trials = with_parameters_of_their_own()
+    assert trials.apart.tolist() == [False, False, True]
+    found = gain(trials, constant(0.5, 0.5, 0.0)).equal_length
+    # Averaging a and b moves the focal parameters along the same direction, whatever c does to its own.
+    assert float(found.gain) == pytest.approx(0.0, abs=1e-12)
+    assert float(found.gain.high) == pytest.approx(0.0, abs=1e-12)
+    alone = share_curve(trials, np.array([1.0])).equal_length
+    without_b = gain(trials, constant(1.0, 0.0, 0.0)).equal_length.gain
+    assert float(alone.values[0]) == pytest.approx(float(without_b))
+    charged = gain(with_parameters_of_their_own(touching=1e-9), constant(0.5, 0.5, 0.0)).equal_length
+    assert float(charged.gain) > 0.5  # a product that is not exactly zero is a shared parameter

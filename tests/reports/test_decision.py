@@ -1,6 +1,7 @@
 import io
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -249,3 +250,50 @@ def test_in_the_optimisers_geometry_plain_gramians_set_the_weights_of_the_same_s
     assert float(found.of("rcgrad").gain.equal_length.gain) == pytest.approx(float(wanted))
     page = report(trace, tmp_path / "r.html").read_text(encoding="utf-8")
     assert "Predicted gains in the optimiser" in page
+
+
+def test_a_layer_that_the_focal_task_does_not_reach_sets_weights_and_no_length():
+    whole = runs(1)[0]
+    rng = np.random.default_rng(8)
+
+    def beside(gramian, length):
+        """The step with a second layer that only the auxiliaries reach."""
+        rows = length * rng.normal(size=(len(gramian.groups), 4))
+        rows[[group.task == "focal" for group in gramian.groups]] = 0.0
+        values = np.concatenate([gramian.values, (rows @ rows.T)[None]])
+        return replace(gramian, layers=("l", "own"), values=values, parameters=(streams.WIDTH, 4))
+
+    def curve(gramians, rows):
+        return outcome_of([gramians], rows, focal="focal", options={}).curve.equal_length
+
+    for rows in ("heldout", "fresh"):
+        found, wanted = curve([beside(each, 3.0) for each in whole], rows), curve(whole, rows)
+        assert found.values == pytest.approx(wanted.values)
+        assert found.high == pytest.approx(wanted.high)
+    found = outcome_of([[beside(each, 30.0) for each in whole]], "heldout", focal="focal", options={})
+    assert found.of("mgda").gain.focal_share > 0.9  # auxiliaries this long get next to no weight
+
+
+def test_the_legend_of_the_focal_weight_figure_has_the_colour_of_every_panels_line(summary):
+    (encoder,) = summary.encoders
+    figure = focal_weight.draw(
+        replace(summary, encoders=tuple(replace(encoder, name=name) for name in ("mlp", "dmpnn")))
+    )
+    assert len({panel.get_title().partition(",")[0] for panel in figure.axes}) == 2
+    (legend,) = figure.legends
+    named = {
+        text.get_text(): handle for text, handle in zip(legend.texts, legend.legend_handles, strict=True)
+    }
+    lines = {line.get_color() for panel in figure.axes for line in panel.lines if line.get_label() in named}
+    assert {handle.get_color() for handle in named.values()} == lines
+    assert {panel.lines[0].get_color() for panel in figure.axes} == {
+        named["reweighted averaging"].get_color()
+    }
+
+
+def test_claims_are_for_the_molecules_that_were_measured(summary):
+    for note in (decision_table.gains(summary).note, decision_table.affinities(summary).note):
+        assert "for the molecules that were measured" in note.replace("This holds ", "")
+    shown = screen(summary)
+    assert "for the molecules trained on" in shown
+    assert "Auxiliaries: on the molecules measured, " in shown

@@ -154,7 +154,7 @@ def test_small_predicted_gains_leave_averaging_safe_with_the_largest_that_is_pos
     found = decide([leverage()], [averaging(), score("rcgrad", SAME)], RAE, decision=gains(0.01))
     assert found.call is Call.SAFE
     assert found.evidence[0].finding is Finding.WOULD_NOT
-    most = re.search(r"at most (\d\.\d) % of what averaging's own achieved on held-out rows", found.sentence)
+    most = re.search(r"at most (\d\.\d) % over averaging's own on held-out rows", found.sentence)
     assert 1.0 < float(most[1]) < 10.0
 
 
@@ -220,7 +220,47 @@ def test_where_only_a_larger_focal_weight_helps_the_verdict_says_so_and_calls_no
     ]
     decision = decision_of(traces, focal="focal", options={})
     found = decide([leverage("pcgrad"), leverage("rcgrad")], [], None, decision=decision)
-    assert found.call is Call.SAFE
+    assert found.call is Call.WEIGHT
     assert "averaging with a focal share of" in found.caution
     assert "no surgery, would have gained" in found.caution
     assert [entry.task for entry in found.auxiliaries[:1]] == ["focal"]
+
+
+def weighed(cosines, lengths, *, names=("rcgrad", "mgda"), noise=0.05):
+    """The verdict where b and c have these lengths beside a focal gradient of length one."""
+    rng = np.random.default_rng(4)
+    gradients = np.array(lengths)[:, None] * streams.means(cosines)
+    decision = decision_of(
+        [streams.trace_of(streams.run(rng, gradients, noise=noise))], focal="focal", options={}
+    )
+    return decide([leverage(name) for name in names], [], None, decision=decision)
+
+
+def test_a_gain_that_is_all_focal_weight_is_not_worded_as_none_over_averaging():
+    found = weighed(np.eye(3).tolist(), [1.0, 4.0, 4.0], names=("mgda", "gre"))
+    assert found.call is Call.WEIGHT
+    assert [entry.finding for entry in found.evidence] == [Finding.WOULD_NOT] * 2
+    over_averaging = [float(e.outlook.gain) / float(e.outlook.average) for e in found.evidence]
+    over_control = [float(e.outlook.over_control.high) / float(e.outlook.average) for e in found.evidence]
+    assert max(over_averaging) > 3.0
+    assert max(over_control) < 0.1
+    assert "averaging is safe" not in found.sentence
+    assert "no more than a larger focal weight does" in found.sentence
+    plain = re.search(r"over plain averaging, up to \+(\d+) %", found.sentence)
+    control = re.search(r"at their focal shares, at most (\d\.?\d*) %", found.sentence)
+    assert float(plain[1]) == pytest.approx(100.0 * max(over_averaging), rel=0.05)
+    assert float(control[1]) == pytest.approx(100.0 * max(over_control), rel=0.05)
+
+
+def test_combiners_with_and_without_a_gain_by_weight_are_told_apart_in_the_sentence():
+    found = weighed(np.eye(3).tolist(), [1.0, 4.0, 4.0], names=("cagrad", "rcgrad"))
+    none, by_weight = found.sentence.split("; cagrad ")
+    assert none.startswith("steps of rcgrad would have gained at most")
+    assert by_weight.startswith("would have gained no more than a larger focal weight does")
+
+
+def test_averaging_is_safe_only_where_a_larger_focal_weight_would_not_gain_either():
+    aligned = [[1.0, 0.95, 0.95], [0.95, 1.0, 0.95], [0.95, 0.95, 1.0]]
+    found = weighed(aligned, [1.0, 1.0, 1.0])
+    assert found.call is Call.SAFE
+    assert "over averaging's own on held-out rows" in found.sentence

@@ -26,7 +26,7 @@ def draw(summary: Summary) -> Figure | None:
         return None
     figure, axes = panels([_HEIGHT] * len(shown), share_x=True)
     for panel, (name, outcome) in zip(axes, shown, strict=True):
-        _draw(panel, outcome, colours.of_encoder(name))
+        _draw(panel, outcome)
         panel.set_title(f"{label(name, 28)}, {outcome.name}")
         headroom(panel)
     axes[-1].set_xlabel("focal share of the weights")
@@ -78,7 +78,9 @@ def _legend(axes: Axes) -> Iterator[tuple[Artist, str]]:
     yield from zip(*axes.get_legend_handles_labels(), strict=True)
 
 
-def _draw(axes: Axes, outcome: Outcome, colour: str) -> None:
+def _draw(axes: Axes, outcome: Outcome) -> None:
+    # One legend serves all panels, so the line has its combiner's colour and not the encoder's.
+    colour = colours.of_combiner("weighted")
     effect = outcome.average.equal_length.effect
     unit = float(effect) / 100.0 if float(effect.low) > 0.0 else 1.0
     curve, shares = outcome.curve.equal_length, outcome.curve.shares
