@@ -21,6 +21,7 @@ lint: .venv/.installed
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/codespell -q 3 gradprobe tests docs examples benchmarks *.md
 
 # The tests build the site too, and check it.
 docs: .venv/.installed

@@ -15,7 +15,7 @@ import typer
 from gradprobe.cli import app
 
 ROOT = Path(__file__).parent.parent
-PAGES = sorted((ROOT / "docs").glob("*.md"))
+PAGES = sorted((ROOT / "docs").rglob("*.md"))
 TEXTS = [*PAGES, *(path for name in ("README.md", "CONTRIBUTING.md") if (path := ROOT / name).exists())]
 # Whatever a page shows is checked below in one way or another; text blocks hold formulas and layouts.
 LANGUAGES = {"pycon", "console", "toml", "python", "text"}
@@ -181,8 +181,9 @@ def site(tmp_path_factory):
 
 
 def test_the_site_builds_without_a_warning_and_fetches_nothing(site):
-    pages = list(site.glob("*.html"))
-    assert {page.stem for page in PAGES} <= {page.stem for page in pages}
+    pages = list(site.rglob("*.html"))
+    written = {page.relative_to(site).with_suffix("") for page in pages}
+    assert {page.relative_to(ROOT / "docs").with_suffix("") for page in PAGES} <= written
     for page in pages:
         collector = _Fetched()
         collector.feed(page.read_text(encoding="utf-8"))

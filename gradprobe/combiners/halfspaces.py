@@ -17,7 +17,7 @@ def halfspace_multipliers(gramian: FloatArray) -> FloatArray:
     complement. The g_i may be dependent, repeated or zero (v_i = 0); g is unique even where v is not.
 
     Exact to rounding. scipy's `nnls` is not used: where a dot product is zero but for rounding, its
-    version 1.17 can return a point far from the minimum with the residual of another.
+    version 1.17 can return a point far from the minimum (docs/decisions/nnls.md).
     """
     lengths = np.sqrt(np.diagonal(gramian))
     multipliers = np.zeros(lengths.size - 1)
