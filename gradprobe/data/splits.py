@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from gradprobe.data.molecules import shortened, too_large
 from gradprobe.data.table import MoleculeTable
 from gradprobe.errors import InputError, missing_extra
 
@@ -46,8 +47,8 @@ def split_molecules(table: MoleculeTable, *, kind: SplitKind, seed: int, focal: 
     `focal`, where given, is checked to have labels in every fold.
 
     Raises:
-        InputError: an unknown kind, too few molecules or scaffolds for three folds, or a fold
-            without focal labels.
+        InputError: an unknown kind, too few molecules or scaffolds for three folds, a fold without focal
+            labels, or a molecule too large for its scaffold to be computed.
         MissingExtraError: astartes, which comes with chemprop, is not installed.
     """
     if kind not in ("random", "scaffold"):
@@ -72,6 +73,8 @@ def _split(table: MoleculeTable, kind: SplitKind, seed: int) -> Split:
     except ImportError as error:
         raise missing_extra("astartes", "molecules") from error
 
+    if kind == "scaffold":
+        _check_sizes(table)
     molecules = np.array(table.smiles) if kind == "scaffold" else np.arange(len(table.smiles))
     with warnings.catch_warnings(), BlockLogs():
         # It warns of inexact sizes and of molecules without a ring, both documented above, and has RDKit
@@ -88,6 +91,16 @@ def _split(table: MoleculeTable, kind: SplitKind, seed: int) -> Split:
                 + (" or split at random" if kind == "scaffold" else "")
             ) from error
     return Split(_ascending(train), _ascending(validation), _ascending(test))
+
+
+def _check_sizes(table: MoleculeTable) -> None:
+    """Tables that were read hold no such molecules, but a table can be made by hand."""
+    for row, text in enumerate(table.smiles):
+        if reason := too_large(text):
+            raise InputError(
+                f"smiles: expected molecules of ordinary size, got {shortened(text)!r} in row {row} "
+                f"({reason}); leave it out or split at random"
+            )
 
 
 def _ascending(rows: Any) -> IntArray:

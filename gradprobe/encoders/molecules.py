@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from gradprobe.data.molecules import Unreadable
+from gradprobe.data.molecules import Unreadable, shortened
 from gradprobe.data.molecules import parse_molecules as parse_or_explain
 from gradprobe.errors import InputError
 
@@ -20,7 +20,7 @@ def parse_molecules(smiles: Sequence[str]) -> Iterator[Any]:
     for row, molecule in enumerate(parse_or_explain(smiles)):
         if isinstance(molecule, Unreadable):
             raise InputError(
-                f"smiles: expected a readable molecule in row {row}, got {smiles[row]!r} "
+                f"smiles: expected a readable molecule in row {row}, got {shortened(smiles[row])!r} "
                 f"({molecule.reason}); "
                 "read the table with gradprobe.data, which sets such rows aside"
             )

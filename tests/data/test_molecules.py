@@ -1,6 +1,6 @@
 import pytest
 
-from gradprobe.data.molecules import Unreadable, canonical_smiles
+from gradprobe.data.molecules import Unreadable, canonical_smiles, too_large
 
 
 def test_different_writings_of_a_molecule_become_one() -> None:
@@ -41,3 +41,43 @@ def test_rdkit_speaks_while_the_caller_works_between_molecules(capfd: pytest.Cap
     for _ in canonical_smiles(["CCO"]):
         Chem.MolFromSmiles("nonsense")
     assert "nonsense" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("N" * 50_000, "50,000 characters; at most 20,000 are read"),
+        ("[Si](C)(C)O" * 300, "1,200 atoms; at most 1,000 are read"),
+        ("C1CC1" * 400, "1,200 atoms; at most 1,000 are read"),
+        ("C(" * 1500 + "C" + ")" * 1500, "1,501 atoms; at most 1,000 are read"),
+        (".".join(["ClBr"] * 600), "1,200 atoms; at most 1,000 are read"),
+        ("[" * 30_000, "30,000 characters; at most 20,000 are read"),
+    ],
+)
+def test_what_would_overflow_rdkit_s_stack_is_never_shown_to_it(
+    text: str, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rdkit import Chem
+
+    monkeypatch.setattr(Chem, "MolFromSmiles", None)
+    assert list(canonical_smiles([text])) == [Unreadable(reason)]
+
+
+def test_the_largest_molecules_people_use_are_read() -> None:
+    protein = "".join(["N[C@@H](CC(=O)O)C(=O)"] * 120) + "O"
+    (found,) = canonical_smiles([protein])
+    assert isinstance(found, str)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["CC(=O)Oc1ccccc1C(=O)O", "[Na+].[Cl-]", "C[C@@H](N)Br", "[2H]C([2H])=*", "c1cc[nH]c1", "B1OPSFI1"],
+)
+def test_atoms_are_counted_as_rdkit_counts_them(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from rdkit import Chem
+
+    molecule = Chem.MolFromSmiles(text, sanitize=False)
+    monkeypatch.setattr("gradprobe.data.molecules.MOST_ATOMS", molecule.GetNumAtoms())
+    assert too_large(text) == ""
+    monkeypatch.setattr("gradprobe.data.molecules.MOST_ATOMS", molecule.GetNumAtoms() - 1)
+    assert too_large(text) == f"{molecule.GetNumAtoms()} atoms; at most {molecule.GetNumAtoms() - 1} are read"

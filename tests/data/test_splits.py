@@ -134,3 +134,10 @@ def test_splitting_is_quiet(capfd: pytest.CaptureFixture[str]) -> None:
     split_molecules(odd, kind="scaffold", seed=0)
     captured = capfd.readouterr()
     assert captured.out + captured.err == ""
+
+
+def test_a_molecule_whose_scaffold_would_take_minutes_is_refused_by_row() -> None:
+    table = table_of([*scaffolds(30).smiles, "C" * 3000], y=np.arange(31.0))
+    with pytest.raises(InputError, match=r"got 'C{80}…' in row 30 \(3,000 atoms; at most 1,000 are read\)"):
+        split_molecules(table, kind="scaffold", seed=0)
+    split_molecules(table, kind="random", seed=0)

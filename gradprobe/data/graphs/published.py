@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import io
+import tempfile
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy.typing as npt
 
 from gradprobe.data.graphs.building import build_node_dataset
 from gradprobe.data.graphs.dataset import IntArray, NodeDataset, NodeSplit
+from gradprobe.data.graphs.pickles import check_pickle
 from gradprobe.data.graphs.splits import class_splits
 from gradprobe.errors import InputError, missing_extra, reason_for
 
@@ -54,7 +56,7 @@ def karate() -> NodeDataset:
 
 def planetoid(name: str, root: Path | None) -> NodeDataset:
     """Cora, CiteSeer or PubMed with the public split."""
-    data = _pyg(name, root, "Planetoid", lambda sets, folder: sets.Planetoid(folder, _PLANETOID[name]))
+    data = _pyg(name, root, "Planetoid", _PLANETOID[name])
     return _dataset(name, data, _masked(data), ())
 
 
@@ -62,7 +64,7 @@ def webkb(name: str, root: Path | None) -> NodeDataset:
     """Cornell, Texas or Wisconsin with the ten splits of Geom-GCN; see `curated` for Cornell."""
     if (found := _curated(name, root)) is not None:
         return found
-    data = _pyg(name, root, "WebKB", lambda sets, folder: sets.WebKB(folder, name))
+    data = _pyg(name, root, "WebKB", name)
     notes: tuple[str, ...] = ()
     if name == "cornell" and np.bincount(data.y.numpy()).tolist() == _TEXAS_CLASSES:
         notes = (
@@ -76,12 +78,7 @@ def wikipedia(name: str, root: Path | None) -> NodeDataset:
     """Chameleon or squirrel with ten splits: filtered where that file is found, else Geom-GCN's."""
     if (found := _curated(name, root)) is not None:
         return found
-    data = _pyg(
-        name,
-        root,
-        "WikipediaNetwork",
-        lambda sets, folder: sets.WikipediaNetwork(folder, name, geom_gcn_preprocess=True),
-    )
+    data = _pyg(name, root, "WikipediaNetwork", name, geom_gcn_preprocess=True)
     note = (
         "the graph of Geom-GCN, whose repeated neighbourhoods leak across splits; "
         f"put {_CURATED[name][0]} into the root for the filtered graph"
@@ -91,7 +88,7 @@ def wikipedia(name: str, root: Path | None) -> NodeDataset:
 
 def amazon(name: str, root: Path | None) -> NodeDataset:
     """Photo or Computers; ten seeded splits of 20 training and 30 validation nodes per class."""
-    data = _pyg(name, root, "Amazon", lambda sets, folder: sets.Amazon(folder, name))
+    data = _pyg(name, root, "Amazon", name)
     splits = class_splits(data.y.numpy())
     note = "no published split: drawn with 20 training and 30 validation nodes per class, seeds 0 to 9"
     return _dataset(name, data, splits, (note,))
@@ -100,18 +97,36 @@ def amazon(name: str, root: Path | None) -> NodeDataset:
 _PLANETOID = {"cora": "Cora", "citeseer": "CiteSeer", "pubmed": "PubMed"}
 
 
-def _pyg(name: str, root: Path | None, family: str, load: Callable[[Any, str], Any]) -> Any:
+def _pyg(name: str, root: Path | None, family: str, *options: str, **switches: bool) -> Any:
     """The one graph of a PyG data set, downloaded into its folder under the root if it is not there."""
-    sets = _datasets()
+    kind = getattr(_datasets(), family)
     folder = _root(root) / family
     try:
-        with _quiet():
-            return load(sets, str(folder))[0]
+        with _quiet(), tempfile.TemporaryDirectory() as scratch:
+            return _from_raw_files(kind, scratch)(str(folder), *options, **switches)[0]
+    except InputError:
+        raise
     except Exception as error:
         raise InputError(
             f"root: expected the files of {name!r} in {folder}, or a network to download them; got "
             f"{reason_for(error)}; copy them there in PyG's layout, or delete what broke off and try again"
         ) from error
+
+
+def _from_raw_files(kind: Any, scratch: str) -> Any:
+    """A PyG data set that reads its raw files anew, having checked those that are pickles.
+
+    What PyG keeps in `processed/` is a pickle too, and loading one runs whatever it holds: it is neither
+    read nor written.
+    """
+
+    def process(self: Any) -> None:
+        for path in map(Path, self.raw_paths):
+            if path.name.startswith("ind.") and path.suffix != ".index":
+                check_pickle(path)
+        kind.process(self)
+
+    return type(kind.__name__, (kind,), {"process": process, "processed_dir": scratch})
 
 
 def _curated(name: str, root: Path | None) -> NodeDataset | None:
