@@ -24,14 +24,14 @@ from scipy.stats import spearmanr
 
 from gradprobe.geometry import Gramian
 from gradprobe.records.compare import SINGLE_TASK
-from gradprobe.reports import colours
-from gradprobe.reports.candidates import AVERAGE
-from gradprobe.reports.decision import Outcome, outcome_of
-from gradprobe.reports.figures.canvas import drawing, panels, png
-from gradprobe.reports.prospect import outlooks, pooled_of
-from gradprobe.reports.scores import focal_metric, scores
-from gradprobe.reports.source import Cell, read_source
-from gradprobe.reports.trials import Rows
+from gradprobe.reports.compare.candidates import AVERAGE
+from gradprobe.reports.compare.decision import Outcome, outcome_of
+from gradprobe.reports.compare.prospect import outlooks, pooled_of
+from gradprobe.reports.compare.scores import focal_metric, scores
+from gradprobe.reports.compare.source import Cell, read_source
+from gradprobe.reports.compare.trials import Rows
+from gradprobe.reports.kit import colours
+from gradprobe.reports.kit.canvas import drawing, panels, png
 
 ROWS: tuple[Rows, ...] = ("heldout", "fresh")
 RESAMPLES = 2000

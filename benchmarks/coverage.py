@@ -36,7 +36,7 @@ from gradprobe.geometry import (
     predicted_cosines,
     signal,
 )
-from gradprobe.reports.candidates import candidates
+from gradprobe.reports.compare.candidates import candidates
 
 Row = dict[str, object]
 Counts = dict[str, float]

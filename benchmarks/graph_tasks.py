@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from gradprobe.graphs.multitask import GraphSet, load_graph_set, molecule_graph_set
-from gradprobe.reports.paired import paired_difference
+from gradprobe.reports.statistics.paired import paired_difference
 from gradprobe.studies.graph_tasks import GraphTasksConfig, GraphTasksRun, run_graph_tasks
 
 _SCORES = ("loss", "accuracy", "auroc")

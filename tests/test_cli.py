@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from gradprobe.cli import main
-from gradprobe.reports.verdict import Call
+from gradprobe.reports.compare.verdict import Call
 
 from .studies._tables import write_table
 

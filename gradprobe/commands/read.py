@@ -35,8 +35,8 @@ def verdict(
 ) -> None:
     """Say whether averaging is safe, surgery may help, or the evidence is insufficient."""
     from gradprobe.reports import summarise
-    from gradprobe.reports.text import show_verdicts
-    from gradprobe.reports.verdict_file import verdict_json
+    from gradprobe.reports.compare.text import show_verdicts
+    from gradprobe.reports.compare.verdict_file import verdict_json
 
     summary = summarise(source)
     if as_json:
@@ -51,6 +51,6 @@ def watch(
     refresh: Annotated[float, typer.Option(help="Seconds from one look to the next.")] = 1.0,
 ) -> None:
     """Follow a running trace in the terminal until Ctrl-C."""
-    from gradprobe.reports.watch import watch as follow
+    from gradprobe.reports.watch.view import watch as follow
 
     follow(trace, Console(), refresh_seconds=refresh)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from rich.console import Console
 
 if TYPE_CHECKING:
-    from gradprobe.reports.page import Page
+    from gradprobe.reports.kit.page import Page
     from gradprobe.studies.grid import GridWatch
 
 _T = TypeVar("_T")
@@ -30,7 +30,7 @@ def run_with_bar(run: Callable[[GridWatch], _T], console: Console) -> _T:
 
 def publish(page: Page, folder: Path, failures: Mapping[str, str], console: Console) -> None:
     """Show a page, write it, and name the cells that failed; with any, the command ends with exit code 1."""
-    from gradprobe.reports.page import show_page, write_page
+    from gradprobe.reports.kit.page import show_page, write_page
 
     console.print(show_page(page))
     console.print(f"report: {write_page(page, folder)}", soft_wrap=True, highlight=False, markup=False)

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gradprobe.errors import InputError
-from gradprobe.reports.summary import Summary, summarise
+from gradprobe.reports.compare.summary import Summary, summarise
 from gradprobe.reports.writing import write_file
 from gradprobe.trace import Trace
 
 if TYPE_CHECKING:
-    from gradprobe.reports.image import Image
+    from gradprobe.reports.kit.image import Image
 
 
 def report(source: Trace | Summary | str | Path, out: str | Path | None = None) -> Path:
@@ -42,9 +42,9 @@ def report(source: Trace | Summary | str | Path, out: str | Path | None = None) 
 
 def draw(summary: Summary) -> dict[str, Image]:
     """The figures of a summary by name, without those that have nothing to show."""
-    from gradprobe.reports.figures import PLATES
-    from gradprobe.reports.figures.canvas import drawing, png
-    from gradprobe.reports.image import Image
+    from gradprobe.reports.compare.figures import PLATES
+    from gradprobe.reports.kit.canvas import drawing, png
+    from gradprobe.reports.kit.image import Image
 
     images = {}
     with drawing():
@@ -64,8 +64,8 @@ def _target(summary: Summary, out: str | Path | None) -> Path:
 
 
 def _write_all(summary: Summary, images: Mapping[str, Image], target: Path, *, beside: bool) -> None:
-    from gradprobe.reports.html import render
-    from gradprobe.reports.verdict_file import verdict_json
+    from gradprobe.reports.compare.verdict_file import verdict_json
+    from gradprobe.reports.kit.html import render
 
     write_file(target, render(summary, images).encode())
     if beside:

@@ -4,7 +4,7 @@ import pytest
 from gradprobe.combiners import get
 from gradprobe.combiners.gradnorm import gamma_slope
 from gradprobe.errors import InputError
-from gradprobe.reports.candidates import candidates
+from gradprobe.reports.compare.candidates import candidates
 
 ROWS = np.array([[3.0, 0.0], [0.0, 1.0], [0.5, 0.5]])
 LOSSES = np.array([2.0, 1.0, 0.5])

@@ -16,8 +16,8 @@ from gradprobe.geometry import (
     mean_over_steps,
     pooled,
 )
-from gradprobe.reports.decision import SHARES, Outcome, Prediction
-from gradprobe.reports.trials import Rows
+from gradprobe.reports.compare.decision import SHARES, Outcome, Prediction
+from gradprobe.reports.compare.trials import Rows
 from gradprobe.trace import GramianRecord, Trace, TraceHeader
 
 TASKS = ("focal", "b", "c")

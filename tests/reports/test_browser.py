@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from gradprobe.reports import report, summarise
-from gradprobe.reports.headline import headline
+from gradprobe.reports.compare.headline import headline
 from tests.reports import _studies as make
 
 CHROMIUM = shutil.which("chromium")

@@ -7,13 +7,13 @@ from rich.console import Console
 
 from gradprobe.geometry import FoldProducts, corrected_cosines, signal
 from gradprobe.reports import report, show, summarise
-from gradprobe.reports.batch_sizes import batch_sizes_of, half_batch_cosines
-from gradprobe.reports.corrected import NO_FOCAL_FOLDS, NO_FOLDS, NOTHING, corrected_of
-from gradprobe.reports.corrected_table import corrected as table
-from gradprobe.reports.figures import corrected as figure
-from gradprobe.reports.figures import corrected_heat
-from gradprobe.reports.measured import NO_FOCAL
-from gradprobe.reports.sections import sections
+from gradprobe.reports.compare.batch_sizes import batch_sizes_of, half_batch_cosines
+from gradprobe.reports.compare.corrected import NO_FOCAL_FOLDS, NO_FOLDS, NOTHING, corrected_of
+from gradprobe.reports.compare.corrected_table import corrected as table
+from gradprobe.reports.compare.figures import corrected as figure
+from gradprobe.reports.compare.figures import corrected_heat
+from gradprobe.reports.compare.measured import NO_FOCAL
+from gradprobe.reports.compare.sections import sections
 from gradprobe.trace import GramianRecord, Trace
 from tests.reports import _streams as streams
 from tests.reports import _studies as make

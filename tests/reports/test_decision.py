@@ -9,13 +9,14 @@ from rich.console import Console
 
 from gradprobe import combiners
 from gradprobe.geometry import FoldProducts, fresh_trials, gain, heldout_products, heldout_trials
-from gradprobe.reports import decision_table, report, show, summarise
-from gradprobe.reports.corrected import NO_FOLDS, NOTHING
-from gradprobe.reports.decision import NO_HELDOUT, decision_of, outcome_of
-from gradprobe.reports.figures import affinities, focal_weight, gains
-from gradprobe.reports.leverage import ZERO_UPDATE
-from gradprobe.reports.measured import NO_FOCAL
-from gradprobe.reports.verdict_file import verdict_json
+from gradprobe.reports import report, show, summarise
+from gradprobe.reports.compare import decision_table
+from gradprobe.reports.compare.corrected import NO_FOLDS, NOTHING
+from gradprobe.reports.compare.decision import NO_HELDOUT, decision_of, outcome_of
+from gradprobe.reports.compare.figures import affinities, focal_weight, gains
+from gradprobe.reports.compare.leverage import ZERO_UPDATE
+from gradprobe.reports.compare.measured import NO_FOCAL
+from gradprobe.reports.compare.verdict_file import verdict_json
 from gradprobe.trace import GramianRecord, Trace
 from tests.reports import _streams as streams
 from tests.reports import _studies as make
@@ -88,7 +89,7 @@ def test_random_orders_come_from_a_fixed_seed():
 
 
 def test_long_runs_are_thinned_out_evenly_and_the_report_says_so(monkeypatch):
-    monkeypatch.setattr("gradprobe.reports.decision._MOST_STEPS", 30)
+    monkeypatch.setattr("gradprobe.reports.compare.decision._MOST_STEPS", 30)
     found = outcome_of(runs(2, steps=50), "heldout", focal="focal", options={})
     assert (found.steps, found.measured) == (30, 100)
     page = summarise(streams.trace_of(runs(1, steps=50)[0]))

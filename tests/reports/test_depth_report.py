@@ -10,7 +10,7 @@ from gradprobe.records.depth import DepthGraph, DepthKey, DepthOptions, DepthRun
 from gradprobe.reports.depth.claim import compare, depth_alone, similarity
 from gradprobe.reports.depth.page import depth_page, shown_runs
 from gradprobe.reports.depth.summary import summarise_depth
-from gradprobe.reports.page import show_page, write_page
+from gradprobe.reports.kit.page import show_page, write_page
 
 GRAPH = DepthGraph(
     name="toy", nodes=9, edges=12, classes=3, homophily=0.5, components=1, largest_class=0.4, notes=()

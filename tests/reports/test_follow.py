@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from gradprobe.errors import TraceError
-from gradprobe.reports import follow
-from gradprobe.reports.follow import Following
+from gradprobe.reports.watch import follow
+from gradprobe.reports.watch.follow import Following
 from gradprobe.trace import Trace
 from tests.reports._traces import add, header, record
 

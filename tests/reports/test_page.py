@@ -6,10 +6,10 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 from gradprobe.errors import InputError
-from gradprobe.reports.page import Page, draw_image, show_page, write_page
-from gradprobe.reports.section import Section
-from gradprobe.reports.table import Table
-from gradprobe.reports.terminal import rich_table
+from gradprobe.reports.compare.cells import Table
+from gradprobe.reports.kit.page import Page, draw_image, show_page, write_page
+from gradprobe.reports.kit.section import Section
+from gradprobe.reports.kit.terminal import rich_table
 
 SHOWN = Table("Scores", ("method", "accuracy"), (("gcn <b>", "0.81"),), note="Mean over seeds.")
 FOLDED = Table("Options", ("option",), (("hidden",),), folded=True)

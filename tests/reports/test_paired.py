@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from gradprobe.reports.paired import half_width, paired_difference, seeds_to_settle
+from gradprobe.reports.statistics.paired import half_width, paired_difference, seeds_to_settle
 
 
 def test_the_interval_is_students_t_over_shared_seeds():

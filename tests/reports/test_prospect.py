@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from gradprobe.geometry import ShareCurve, mean_over_steps, pooled
-from gradprobe.reports.decision import SHARES, Decision, outcome_of
-from gradprobe.reports.prospect import (
+from gradprobe.reports.compare.decision import SHARES, Decision, outcome_of
+from gradprobe.reports.compare.prospect import (
     FEWEST_STEPS,
     MARGIN,
     Prospect,
@@ -14,7 +14,7 @@ from gradprobe.reports.prospect import (
     reweighting,
     steps_to_settle,
 )
-from gradprobe.reports.ranking import Worth, ranked
+from gradprobe.reports.compare.ranking import Worth, ranked
 from tests.reports import _streams as make
 
 APART = [[1.0, -0.9, 0.5], [-0.9, 1.0, -0.4], [0.5, -0.4, 1.0]]

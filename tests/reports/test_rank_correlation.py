@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from gradprobe.reports.rank_correlation import RESAMPLES, interval_of, redrawn, spearman
+from gradprobe.reports.statistics.ranks import RESAMPLES, interval_of, redrawn, spearman
 
 
 def test_a_value_that_counts_twice_is_a_value_that_stands_there_twice() -> None:

@@ -13,9 +13,9 @@ from rich.console import Console
 
 from gradprobe.errors import InputError, TraceError
 from gradprobe.reports import Summary, report, show, summarise
-from gradprobe.reports.figures import PLATES
-from gradprobe.reports.headline import headline
-from gradprobe.reports.wording import interval, number, paired
+from gradprobe.reports.compare.figures import PLATES
+from gradprobe.reports.compare.headline import headline
+from gradprobe.reports.kit.numbers import interval, number, paired
 from gradprobe.trace import GramianRecord, Trace
 from tests.reports import _studies as make
 
@@ -235,7 +235,7 @@ SOURCES = {
 @pytest.fixture
 def coarse(monkeypatch):
     """Figures of few dots, where only their making is tested."""
-    monkeypatch.setattr("gradprobe.reports.figures.canvas._DPI", 20)
+    monkeypatch.setattr("gradprobe.reports.kit.canvas._DPI", 20)
 
 
 @pytest.mark.usefixtures("coarse")

@@ -4,9 +4,9 @@ import pytest
 from gradprobe import combiners
 from gradprobe.geometry import Gramian, Group
 from gradprobe.reports import summarise
-from gradprobe.reports.averages import band, over_seeds
-from gradprobe.reports.candidates import AVERAGE
-from gradprobe.reports.measured import FOCAL_MISSING
+from gradprobe.reports.compare.candidates import AVERAGE
+from gradprobe.reports.compare.measured import FOCAL_MISSING
+from gradprobe.reports.statistics.seeds import band, over_seeds
 from gradprobe.trace import GramianRecord, Trace
 from tests.reports import _studies as make
 

@@ -3,15 +3,15 @@ import re
 import numpy as np
 import pytest
 
-from gradprobe.reports.averages import NAN, over_seeds
-from gradprobe.reports.decision import Decision, decision_of
-from gradprobe.reports.evidence import Finding
-from gradprobe.reports.leverage import Leverage
-from gradprobe.reports.measured import NO_FOCAL
-from gradprobe.reports.paired import paired_difference
-from gradprobe.reports.prospect import FEWEST_STEPS
-from gradprobe.reports.scores import AUROC, RAE, CombinerScore
-from gradprobe.reports.verdict import Call, decide
+from gradprobe.reports.compare.decision import Decision, decision_of
+from gradprobe.reports.compare.evidence import Finding
+from gradprobe.reports.compare.leverage import Leverage
+from gradprobe.reports.compare.measured import NO_FOCAL
+from gradprobe.reports.compare.prospect import FEWEST_STEPS
+from gradprobe.reports.compare.scores import AUROC, RAE, CombinerScore
+from gradprobe.reports.compare.verdict import Call, decide
+from gradprobe.reports.statistics.paired import paired_difference
+from gradprobe.reports.statistics.seeds import NAN, over_seeds
 from tests.reports import _streams as streams
 
 AVERAGE = {0: 0.60, 1: 0.62, 2: 0.64}

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from gradprobe.errors import InputError, TraceError
-from gradprobe.reports.watch import watch
+from gradprobe.reports.watch.view import watch
 from gradprobe.trace import Trace
 from tests.reports._traces import add, header, record
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from gradprobe.geometry import FloatArray
 from gradprobe.records.depth import DepthRun, Signal, course, grid
-from gradprobe.reports.rank_correlation import UNKNOWN, BootstrapInterval, interval_of, redrawn, spearman
+from gradprobe.reports.statistics.ranks import UNKNOWN, BootstrapInterval, interval_of, redrawn, spearman
 
 FEWEST_CELLS = 6
 

@@ -10,10 +10,10 @@ from gradprobe.reports.depth.figures import accuracy, heat, scatter
 from gradprobe.reports.depth.figures.heat import Shown
 from gradprobe.reports.depth.summary import DepthSummary
 from gradprobe.reports.depth.wording import claim, headline, points
-from gradprobe.reports.image import Image
-from gradprobe.reports.page import Page, draw_image
-from gradprobe.reports.section import Section
-from gradprobe.reports.wording import count
+from gradprobe.reports.kit.image import Image
+from gradprobe.reports.kit.numbers import count
+from gradprobe.reports.kit.page import Page, draw_image
+from gradprobe.reports.kit.section import Section
 
 _HEATS: tuple[tuple[str, Signal, Shown], ...] = (
     ("gradient-similarity", "gradient", "similarity"),

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gradprobe.records.depth import DepthGraph, DepthKey, DepthOptions, DepthRun, Finding
-from gradprobe.reports.averages import Estimate, over_seeds
 from gradprobe.reports.depth.claim import (
     MEASURES,
     MOMENTS,
@@ -16,8 +15,9 @@ from gradprobe.reports.depth.claim import (
     compare,
     depth_alone,
 )
-from gradprobe.reports.paired import Paired, paired_difference
-from gradprobe.reports.rank_correlation import BootstrapInterval
+from gradprobe.reports.statistics.paired import Paired, paired_difference
+from gradprobe.reports.statistics.ranks import BootstrapInterval
+from gradprobe.reports.statistics.seeds import Estimate, over_seeds
 
 DEEP = 16
 """Layers from which on a network counts as deep where depths are pooled."""

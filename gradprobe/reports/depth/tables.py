@@ -7,11 +7,11 @@ from collections import Counter
 
 from gradprobe.geometry.diagnosis import ALIKE, EXPANDED, VANISHED
 from gradprobe.records.depth import Finding
+from gradprobe.reports.compare.cells import Table, estimate_cell
 from gradprobe.reports.depth.claim import Comparison
 from gradprobe.reports.depth.summary import DepthCell, DepthSummary
-from gradprobe.reports.rank_correlation import BootstrapInterval
-from gradprobe.reports.table import Table, estimate_cell
-from gradprobe.reports.wording import ABSENT, number, paired
+from gradprobe.reports.kit.numbers import ABSENT, number, paired
+from gradprobe.reports.statistics.ranks import BootstrapInterval
 
 _FINDINGS: tuple[Finding, ...] = ("oversmoothing", "vanishing", "expansion", "none")
 

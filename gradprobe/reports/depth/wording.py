@@ -7,7 +7,7 @@ from collections import Counter
 from gradprobe.records.depth import Finding, Signal, course
 from gradprobe.reports.depth.claim import Comparison
 from gradprobe.reports.depth.summary import DEEP, DepthSummary
-from gradprobe.reports.wording import capital, count, join, number, paired, spread
+from gradprobe.reports.kit.numbers import capital, count, join, number, paired, spread
 
 
 def headline(summary: DepthSummary) -> str:

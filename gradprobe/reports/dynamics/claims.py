@@ -16,8 +16,8 @@ import numpy as np
 from gradprobe.records.dynamics import NAMES, Method
 from gradprobe.reports.dynamics.ranks import RankCorrelation, rank_correlation
 from gradprobe.reports.dynamics.summary import DynamicsSummary, GraphSummary
-from gradprobe.reports.paired import Paired, paired_difference
-from gradprobe.reports.wording import count, interval, number
+from gradprobe.reports.kit.numbers import count, interval, number
+from gradprobe.reports.statistics.paired import Paired, paired_difference
 
 OfGraph = Callable[[GraphSummary], float]
 Outcome = Literal["confirmed", "not confirmed", "not testable here"]

@@ -6,11 +6,11 @@ from gradprobe.reports.dynamics import tables
 from gradprobe.reports.dynamics.claims import Claim, claims
 from gradprobe.reports.dynamics.figures import FIGURES
 from gradprobe.reports.dynamics.summary import DynamicsSummary
-from gradprobe.reports.figures.canvas import drawing, png
-from gradprobe.reports.image import Image
-from gradprobe.reports.page import Page
-from gradprobe.reports.section import Section
-from gradprobe.reports.wording import count, join
+from gradprobe.reports.kit.canvas import drawing, png
+from gradprobe.reports.kit.image import Image
+from gradprobe.reports.kit.numbers import count, join
+from gradprobe.reports.kit.page import Page
+from gradprobe.reports.kit.section import Section
 
 _EXPLAINS = 4
 """The place among the claims of the question that the report is about."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gradprobe.reports.rank_correlation import interval_of, redrawn, spearman
+from gradprobe.reports.statistics.ranks import interval_of, redrawn, spearman
 
 FEWEST_GRAPHS = 6
 

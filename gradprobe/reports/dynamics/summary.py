@@ -20,9 +20,9 @@ from gradprobe.records.dynamics import (
     Method,
     Network,
 )
-from gradprobe.reports.averages import NAN, Estimate, over_seeds
-from gradprobe.reports.paired import Paired, paired_difference
-from gradprobe.reports.rank_correlation import spearman
+from gradprobe.reports.statistics.paired import Paired, paired_difference
+from gradprobe.reports.statistics.ranks import spearman
+from gradprobe.reports.statistics.seeds import NAN, Estimate, over_seeds
 
 Name = Literal["kernel_graph", "kernel_target", "graph_target"]
 HOMOPHILIC = 0.5

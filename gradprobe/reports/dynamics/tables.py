@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 
 from gradprobe.records.dynamics import NAMES
-from gradprobe.reports.averages import over_seeds
+from gradprobe.reports.compare.cells import Table, estimate_cell
 from gradprobe.reports.dynamics.claims import Claim
 from gradprobe.reports.dynamics.summary import DynamicsSummary, GraphSummary
-from gradprobe.reports.table import Table, estimate_cell
-from gradprobe.reports.wording import ABSENT, number, paired
+from gradprobe.reports.kit.numbers import ABSENT, number, paired
+from gradprobe.reports.statistics.seeds import over_seeds
 
 
 def outcomes(found: tuple[Claim, ...]) -> Table:

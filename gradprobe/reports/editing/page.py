@@ -9,10 +9,10 @@ from gradprobe.reports.editing import tables
 from gradprobe.reports.editing.figures import angles, drawdown, inconsistency, spread
 from gradprobe.reports.editing.summary import EditSummary
 from gradprobe.reports.editing.wording import headline, points
-from gradprobe.reports.image import Image
-from gradprobe.reports.page import Page, draw_image
-from gradprobe.reports.section import Section
-from gradprobe.reports.wording import count
+from gradprobe.reports.kit.image import Image
+from gradprobe.reports.kit.numbers import count
+from gradprobe.reports.kit.page import Page, draw_image
+from gradprobe.reports.kit.section import Section
 
 
 def edit_page(summary: EditSummary) -> Page:

@@ -17,8 +17,8 @@ from gradprobe.records.editing import (
     ModelKind,
     Protocol,
 )
-from gradprobe.reports.averages import NAN, Estimate, mean_defined, over_seeds
-from gradprobe.reports.paired import Paired, paired_difference
+from gradprobe.reports.statistics.paired import Paired, paired_difference
+from gradprobe.reports.statistics.seeds import NAN, Estimate, mean_defined, over_seeds
 
 BASELINES: Mapping[Method, Method] = {
     "gre": "gd",

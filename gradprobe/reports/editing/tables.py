@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gradprobe.records.editing import NAMES, ModelKind, Protocol
-from gradprobe.reports.averages import Estimate, over_seeds
+from gradprobe.reports.compare.cells import Table, estimate_cell
 from gradprobe.reports.editing.summary import (
     BASELINES,
     Drawdown,
@@ -13,8 +13,8 @@ from gradprobe.reports.editing.summary import (
     Inconsistency,
     MethodSummary,
 )
-from gradprobe.reports.table import Table, estimate_cell
-from gradprobe.reports.wording import ABSENT, count, number, paired
+from gradprobe.reports.kit.numbers import ABSENT, count, number, paired
+from gradprobe.reports.statistics.seeds import Estimate, over_seeds
 
 
 def outcomes(summary: EditSummary, model: ModelKind, protocol: Protocol) -> Table:

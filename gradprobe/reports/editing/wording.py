@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from gradprobe.records.editing import NAMES
-from gradprobe.reports.averages import over_seeds
 from gradprobe.reports.editing.summary import BASELINES, EditSummary, MethodSummary
-from gradprobe.reports.paired import Paired
-from gradprobe.reports.wording import count, interval, join, number, spread
+from gradprobe.reports.kit.numbers import count, interval, join, number, spread
+from gradprobe.reports.statistics.paired import Paired
+from gradprobe.reports.statistics.seeds import over_seeds
 
 
 def headline(summary: EditSummary) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from gradprobe.reports.kit.numbers import count, decimal, join, number
 from gradprobe.reports.nodes.summary import BASE, NodesSummary, RunSummary
-from gradprobe.reports.paired import Paired
-from gradprobe.reports.wording import count, decimal, join, number
+from gradprobe.reports.statistics.paired import Paired
 
 
 def headline(summary: NodesSummary) -> str:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gradprobe.reports.figures.canvas import drawing, png
-from gradprobe.reports.image import Image
+from gradprobe.reports.kit.canvas import drawing, png
+from gradprobe.reports.kit.image import Image
+from gradprobe.reports.kit.numbers import number
+from gradprobe.reports.kit.page import Page
+from gradprobe.reports.kit.section import Section
 from gradprobe.reports.nodes import tables
 from gradprobe.reports.nodes.figures import FIGURES
 from gradprobe.reports.nodes.headline import headline, points, subtitle, title
 from gradprobe.reports.nodes.summary import NodesSummary
 from gradprobe.reports.nodes.words import Told, remarks
-from gradprobe.reports.page import Page
-from gradprobe.reports.section import Section
-from gradprobe.reports.wording import number
 
 
 def nodes_page(summary: NodesSummary, *, explanations: Sequence[Told] = ()) -> Page:

@@ -14,7 +14,6 @@ from gradprobe.records.nodes import (
     NodesStudy,
     Numbers,
 )
-from gradprobe.reports.averages import NAN, Estimate, band, over_seeds
 from gradprobe.reports.nodes.summary import (
     BASE,
     SCORES,
@@ -26,7 +25,8 @@ from gradprobe.reports.nodes.summary import (
     Star,
     Starts,
 )
-from gradprobe.reports.paired import paired_difference
+from gradprobe.reports.statistics.paired import paired_difference
+from gradprobe.reports.statistics.seeds import NAN, Estimate, band, over_seeds
 
 _PARTS = {
     "train": "training",

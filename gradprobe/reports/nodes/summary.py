@@ -10,8 +10,8 @@ import numpy as np
 from gradprobe.geometry.gramian import BoolArray, FloatArray
 from gradprobe.geometry.graph import FEATURES
 from gradprobe.geometry.intervals import IntArray
-from gradprobe.reports.averages import Band, Estimate
-from gradprobe.reports.paired import Paired
+from gradprobe.reports.statistics.paired import Paired
+from gradprobe.reports.statistics.seeds import Band, Estimate
 
 BASE = "base"
 _MOST = 5

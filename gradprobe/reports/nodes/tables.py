@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from gradprobe.geometry.graph import FEATURES
-from gradprobe.reports.averages import Estimate
+from gradprobe.reports.compare.cells import Table
+from gradprobe.reports.kit.numbers import ABSENT, count, decimal, number
 from gradprobe.reports.nodes.summary import BASE, SCORES, NodesSummary, RunSummary, Snapshot
-from gradprobe.reports.paired import Paired
-from gradprobe.reports.table import Table
-from gradprobe.reports.wording import ABSENT, count, decimal, number
+from gradprobe.reports.statistics.paired import Paired
+from gradprobe.reports.statistics.seeds import Estimate
 
 _ROLES = {2.0: "hub", 1.5: "bridge", 1.0: "follower", 0.5: "outlier"}
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from gradprobe.reports.dynamics.figures import FIGURES
 from gradprobe.reports.dynamics.page import dynamics_page
 from gradprobe.reports.dynamics.summary import summarise_dynamics
-from gradprobe.reports.page import show_page, write_page
+from gradprobe.reports.kit.page import show_page, write_page
 from tests.reports.dynamics._runs import ACCURACIES, OPTIONS, run, sweep
 
 

@@ -7,7 +7,7 @@ from gradprobe.records.editing import EditKey
 from gradprobe.reports.editing.page import edit_page
 from gradprobe.reports.editing.summary import summarise_edits
 from gradprobe.reports.editing.wording import headline, points
-from gradprobe.reports.page import Page, show_page, write_page
+from gradprobe.reports.kit.page import Page, show_page, write_page
 
 from ._cells import GRAPH, OPTIONS, cell
 

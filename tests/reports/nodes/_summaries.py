@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from gradprobe.reports.averages import band, over_seeds
 from gradprobe.reports.nodes.summary import (
     BASE,
     GraphFacts,
@@ -17,7 +16,8 @@ from gradprobe.reports.nodes.summary import (
     Star,
     Starts,
 )
-from gradprobe.reports.paired import paired_difference
+from gradprobe.reports.statistics.paired import paired_difference
+from gradprobe.reports.statistics.seeds import band, over_seeds
 
 NAN = float("nan")
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from gradprobe.reports import colours
-from gradprobe.reports.figures.canvas import drawing
+from gradprobe.reports.kit import colours
+from gradprobe.reports.kit.canvas import drawing
+from gradprobe.reports.kit.page import Page, show_page, write_page
 from gradprobe.reports.nodes import tables
 from gradprobe.reports.nodes.figures import FIGURES
 from gradprobe.reports.nodes.page import nodes_page
 from gradprobe.reports.nodes.words import remarks
-from gradprobe.reports.page import Page, show_page, write_page
 
 from ._summaries import run, snapshot, summary
 

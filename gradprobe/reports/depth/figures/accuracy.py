@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
-from gradprobe.reports import colours
 from gradprobe.reports.depth.figures.variants import style
 from gradprobe.reports.depth.summary import DepthSummary
-from gradprobe.reports.figures.canvas import legend, panels
-from gradprobe.reports.wording import join, spread
+from gradprobe.reports.kit import colours
+from gradprobe.reports.kit.canvas import legend, panels
+from gradprobe.reports.kit.numbers import join, spread
 
 
 def draw(summary: DepthSummary) -> Figure:

@@ -13,8 +13,8 @@ from matplotlib.image import AxesImage
 
 from gradprobe.geometry import FloatArray
 from gradprobe.records.depth import DepthRun, Signal, course, grid
-from gradprobe.reports.figures.canvas import label, panels
-from gradprobe.reports.wording import number
+from gradprobe.reports.kit.canvas import label, panels
+from gradprobe.reports.kit.numbers import number
 
 Shown = Literal["similarity", "norm"]
 _BAR = 0.13  # inches: the height of the scale of colours

@@ -10,8 +10,8 @@ from gradprobe.records.depth import Signal
 from gradprobe.reports.depth.claim import Comparison, similarity
 from gradprobe.reports.depth.figures.variants import style
 from gradprobe.reports.depth.summary import DepthSummary
-from gradprobe.reports.figures.canvas import legend, log_scale, panels
-from gradprobe.reports.wording import number
+from gradprobe.reports.kit.canvas import legend, log_scale, panels
+from gradprobe.reports.kit.numbers import number
 
 _SIGNALS: tuple[Signal, ...] = ("gradient", "representation")
 

@@ -10,11 +10,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from gradprobe.records.dynamics import Checkpoint, DynamicsRun, Network
-from gradprobe.reports.averages import band
 from gradprobe.reports.dynamics.figures import marks
 from gradprobe.reports.dynamics.summary import DynamicsSummary, GraphSummary
-from gradprobe.reports.figures.canvas import WIDTH, course
-from gradprobe.reports.wording import number
+from gradprobe.reports.kit.canvas import WIDTH, course
+from gradprobe.reports.kit.numbers import number
+from gradprobe.reports.statistics.seeds import band
 
 _COLUMNS = 2
 _HEIGHT = 1.75

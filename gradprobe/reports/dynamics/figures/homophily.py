@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
-from gradprobe.reports.averages import Estimate
 from gradprobe.reports.dynamics.figures import marks
 from gradprobe.reports.dynamics.summary import DynamicsSummary, GraphSummary
-from gradprobe.reports.figures.canvas import headroom, panels
-from gradprobe.reports.wording import number
+from gradprobe.reports.kit.canvas import headroom, panels
+from gradprobe.reports.kit.numbers import number
+from gradprobe.reports.statistics.seeds import Estimate
 
 
 def draw(summary: DynamicsSummary) -> Figure | None:

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 
 from gradprobe.records.dynamics import Method
 from gradprobe.reports.dynamics.summary import GraphSummary
-from gradprobe.reports.figures.canvas import label
+from gradprobe.reports.kit.canvas import label
 
 Box = tuple[float, float, float, float]
 # Points: the size of names, and about how much room a letter takes.

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from gradprobe.records.dynamics import Method
 from gradprobe.reports.dynamics.figures import marks
 from gradprobe.reports.dynamics.summary import DynamicsSummary, GraphSummary
-from gradprobe.reports.figures.canvas import legend, log_scale, panels
-from gradprobe.reports.wording import number
+from gradprobe.reports.kit.canvas import legend, log_scale, panels
+from gradprobe.reports.kit.numbers import number
 
 
 def draw(summary: DynamicsSummary) -> Figure | None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
-from gradprobe.reports import colours
 from gradprobe.reports.dynamics.figures import marks
 from gradprobe.reports.dynamics.summary import DynamicsSummary
-from gradprobe.reports.figures.canvas import panels
-from gradprobe.reports.wording import number
+from gradprobe.reports.kit import colours
+from gradprobe.reports.kit.canvas import panels
+from gradprobe.reports.kit.numbers import number
 
 _WIN, _LOSS = "#0072B2", "#D55E00"
 

@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 from gradprobe.records.editing import NAMES
 from gradprobe.reports.editing.figures.looks import COLOURS
 from gradprobe.reports.editing.summary import MethodSummary, cosines
-from gradprobe.reports.figures.canvas import panels
-from gradprobe.reports.wording import number
+from gradprobe.reports.kit.canvas import panels
+from gradprobe.reports.kit.numbers import number
 
 _MOST = 600  # dots a row: more hide one another
 

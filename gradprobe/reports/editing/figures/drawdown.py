@@ -6,11 +6,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gradprobe.records.editing import NAMES
-from gradprobe.reports.averages import Band, band
 from gradprobe.reports.editing.figures.looks import COLOURS, line
 from gradprobe.reports.editing.summary import Drawdown, MethodSummary
-from gradprobe.reports.figures.canvas import course, legend, panels
-from gradprobe.reports.wording import number
+from gradprobe.reports.kit.canvas import course, legend, panels
+from gradprobe.reports.kit.numbers import number
+from gradprobe.reports.statistics.seeds import Band, band
 
 
 def draw(methods: tuple[MethodSummary, ...]) -> Figure:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from gradprobe.records.editing import NAMES, EditRun, NodeGradient
 from gradprobe.reports.editing.figures.looks import RIGHT, WRONG
 from gradprobe.reports.editing.summary import EditSummary
-from gradprobe.reports.figures.canvas import legend, log_scale, panels
+from gradprobe.reports.kit.canvas import legend, log_scale, panels
 
 
 def draw(summary: EditSummary) -> Figure:

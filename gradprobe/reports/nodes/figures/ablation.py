@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
-from gradprobe.reports import colours
-from gradprobe.reports.figures.canvas import label, panels
+from gradprobe.reports.kit import colours
+from gradprobe.reports.kit.canvas import label, panels
+from gradprobe.reports.kit.numbers import number
 from gradprobe.reports.nodes.summary import NodesSummary, RunSummary
-from gradprobe.reports.wording import number
 
 
 def draw(summary: NodesSummary) -> Figure | None:

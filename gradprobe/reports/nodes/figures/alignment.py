@@ -6,11 +6,11 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from gradprobe.geometry import FloatArray
-from gradprobe.reports import colours
-from gradprobe.reports.averages import mean_defined
-from gradprobe.reports.figures.canvas import panels
+from gradprobe.reports.kit import colours
+from gradprobe.reports.kit.canvas import panels
+from gradprobe.reports.kit.numbers import number
 from gradprobe.reports.nodes.summary import NodesSummary
-from gradprobe.reports.wording import number
+from gradprobe.reports.statistics.seeds import mean_defined
 
 _BINS = np.linspace(-1.0, 1.0, 21).tolist()
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from gradprobe.reports import colours
-from gradprobe.reports.figures.canvas import panels
+from gradprobe.reports.kit import colours
+from gradprobe.reports.kit.canvas import panels
+from gradprobe.reports.kit.numbers import count, number
 from gradprobe.reports.nodes.summary import NodesSummary, Star
-from gradprobe.reports.wording import count, number
 
 _SHOWN = 20  # neighbours; beyond, the names would overlap
 

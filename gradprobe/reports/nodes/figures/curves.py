@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
-from gradprobe.reports.figures.canvas import label, legend, panels
+from gradprobe.reports.kit.canvas import label, legend, panels
+from gradprobe.reports.kit.numbers import number
 from gradprobe.reports.nodes.figures.lines import draw_course
 from gradprobe.reports.nodes.summary import NodesSummary
-from gradprobe.reports.wording import number
 
 
 def draw(summary: NodesSummary) -> Figure | None:

@@ -7,11 +7,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from gradprobe.reports import colours
-from gradprobe.reports.averages import mean_defined
-from gradprobe.reports.figures.canvas import panels
+from gradprobe.reports.kit import colours
+from gradprobe.reports.kit.canvas import panels
+from gradprobe.reports.kit.numbers import number
 from gradprobe.reports.nodes.summary import NodesSummary, Snapshot
-from gradprobe.reports.wording import number
+from gradprobe.reports.statistics.seeds import mean_defined
 
 _SPREAD = 0.03  # many nodes share degree and clustering: dots are moved a little, so that all are seen
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
-from gradprobe.reports import colours
-from gradprobe.reports.figures.canvas import label, panels
+from gradprobe.reports.kit import colours
+from gradprobe.reports.kit.canvas import label, panels
+from gradprobe.reports.kit.numbers import join, paired
 from gradprobe.reports.nodes.summary import BASE, NodesSummary, RunSummary
-from gradprobe.reports.paired import Paired
-from gradprobe.reports.wording import join, paired
+from gradprobe.reports.statistics.paired import Paired
 
 
 def draw(summary: NodesSummary) -> Figure | None:

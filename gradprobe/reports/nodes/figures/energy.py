@@ -5,12 +5,12 @@ from __future__ import annotations
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gradprobe.reports import colours
-from gradprobe.reports.averages import Band
-from gradprobe.reports.figures.canvas import label, legend, panels
+from gradprobe.reports.kit import colours
+from gradprobe.reports.kit.canvas import label, legend, panels
+from gradprobe.reports.kit.numbers import number
 from gradprobe.reports.nodes.figures.lines import draw_course, stroke_of
 from gradprobe.reports.nodes.summary import BASE, NodesSummary, RunSummary
-from gradprobe.reports.wording import number
+from gradprobe.reports.statistics.seeds import Band
 
 
 def draw(summary: NodesSummary) -> Figure | None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from matplotlib.axes import Axes
 
-from gradprobe.reports import colours
-from gradprobe.reports.averages import Band
-from gradprobe.reports.figures.canvas import course, label
+from gradprobe.reports.kit import colours
+from gradprobe.reports.kit.canvas import course, label
 from gradprobe.reports.nodes.summary import BASE, RunSummary
+from gradprobe.reports.statistics.seeds import Band
 
 _STROKES = {BASE: "--", "gragr": "-", "gragr++": "-."}
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from gradprobe.reports import colours
-from gradprobe.reports.figures.canvas import label, panels
+from gradprobe.reports.kit import colours
+from gradprobe.reports.kit.canvas import label, panels
+from gradprobe.reports.kit.numbers import count, number
 from gradprobe.reports.nodes.summary import NodesSummary
-from gradprobe.reports.wording import count, number
 
 
 def draw(summary: NodesSummary) -> Figure | None:

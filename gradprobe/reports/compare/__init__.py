@@ -1,0 +1,1 @@
+"""The report of a comparison of combiners and encoders, or of one trace."""

@@ -1,0 +1,1 @@
+"""What reports compute over seeds, pairs and ranks, each in one place."""
