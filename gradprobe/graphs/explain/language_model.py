@@ -6,23 +6,19 @@ import math
 import os
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from gradprobe.errors import GradprobeError, InputError, missing_extra
+from gradprobe.errors import InputError, missing_extra
+from gradprobe.graphs.explain.answers import NoAnswerError, bounded_client, within
 
 if TYPE_CHECKING:
     from openai import OpenAI
 
 KEY_VARIABLE = "GRADPROBE_LLM_KEY"
 _LONGEST = 2000  # characters of an answer that are kept
-_SENT_HEADERS = frozenset(
-    {"host", "accept", "accept-encoding", "connection", "content-type", "content-length", "authorization"}
-)
-
-
-class NoAnswerError(GradprobeError, RuntimeError):
-    """A language model that gave no usable answer; the message says why and quotes nothing it sent."""
+_MASK = "[key]"
 
 
 @dataclass(frozen=True)
@@ -31,18 +27,19 @@ class LanguageModel:
 
     Only the prompt, the model's name and the key are sent, to `url` and nowhere else: redirects are not
     followed, and settings of the environment that are meant for other services (`OPENAI_*`) stay out. The
-    key is read from the environment variable GRADPROBE_LLM_KEY when a question is asked; it is not kept in
-    this object and stands in no message.
+    key is read from the environment variable GRADPROBE_LLM_KEY when a question is asked. It is not kept in
+    this object, stands in no message, is masked in answers, and travels without encryption to this machine
+    only.
 
     Args:
         url: the address that `/chat/completions` follows.
         model: the name of the model.
-        timeout: seconds to wait for an answer before a try counts as failed.
+        timeout: seconds to wait for the whole answer, all tries together.
         retries: further tries after a failure that may pass (no answer, status 408, 409, 429, 5xx).
 
     Raises:
-        InputError: an address that is not one, or that carries a password or a query; no model;
-            a timeout or number of retries out of range.
+        InputError: an address that is not one, that carries a password or a query, or that would take the
+            key elsewhere by plain http; no model; a timeout or number of retries out of range.
         MissingExtraError: the package openai is not installed.
     """
 
@@ -53,6 +50,8 @@ class LanguageModel:
 
     def __post_init__(self) -> None:
         _check_url(self.url)
+        if _key() and not _keeps_a_key(self.url):
+            raise InputError(f"llm: {_PLAIN}")
         if not self.model.strip():
             raise InputError("llm_model: expected the name of a model at the endpoint, got an empty name")
         if not 0.0 < self.timeout < math.inf:
@@ -67,52 +66,63 @@ class LanguageModel:
 
         Raises:
             NoAnswerError: the endpoint cannot be reached, does not answer in time, refuses, or answers
-                with something other than a chat completion with text.
+                with something other than a chat completion with text, or with more than 4 MB.
         """
-        import openai
-
+        key = _key()
+        if key and not _keeps_a_key(self.url):
+            raise NoAnswerError(_PLAIN)
+        if not (key.isascii() and key.isprintable()) or " " in key:
+            raise NoAnswerError(f"{KEY_VARIABLE} holds characters that no key has")
+        client = self._client(key)
         try:
-            with self._client() as client:
-                found: object = client.chat.completions.create(
-                    model=self.model, messages=[{"role": "user", "content": prompt}]
-                )
-        # What an endpoint sends may quote the key: causes are not chained, only their kind is told.
-        except openai.APITimeoutError:
-            raise NoAnswerError(f"no answer within {self.timeout:g} s, {self._tries}") from None
-        except openai.APIStatusError as error:
-            raise NoAnswerError(f"status {error.status_code}, {self._tries}") from None
-        except openai.APIConnectionError:
-            raise NoAnswerError(f"no connection, {self._tries}") from None
-        except (openai.OpenAIError, ValueError):
-            raise NoAnswerError("an answer that is not JSON of a chat completion") from None
-        return _text(found)
+            answer = within(
+                self.timeout, lambda: _text(self._complete(client, prompt), key), tries=self.retries + 1
+            )
+        finally:
+            client.close()
+        return answer
 
-    @property
-    def _tries(self) -> str:
-        return "in 1 try" if self.retries == 0 else f"in up to {self.retries + 1} tries"
+    def _complete(self, client: OpenAI, prompt: str) -> object:
+        return client.chat.completions.create(
+            model=self.model, messages=[{"role": "user", "content": prompt}]
+        )
 
-    def _client(self) -> OpenAI:
-        from openai import DefaultHttpxClient, OpenAI
-
-        key = os.environ.get(KEY_VARIABLE, "")
-
-        def keep_to_the_prompt(request: Any) -> None:
-            for name in list(request.headers):
-                if name not in _SENT_HEADERS or (name == "authorization" and not key):
-                    del request.headers[name]
+    def _client(self, key: str) -> OpenAI:
+        from openai import OpenAI
 
         return OpenAI(
             base_url=self.url,
             api_key=key or "none",  # the client insists on one; it is not sent
             timeout=self.timeout,
             max_retries=self.retries,
-            http_client=DefaultHttpxClient(
-                follow_redirects=False, event_hooks={"request": [keep_to_the_prompt]}
-            ),
+            # A proxy of the environment must not see a key that goes to this machine by plain http.
+            http_client=bounded_client(with_key=bool(key), direct=_is_loopback(self.url)),
         )
 
 
-def _text(found: object) -> str:
+_PLAIN = (
+    "expected an https address, or one on this machine, for a key to be sent; got plain http to elsewhere, "
+    f"where anyone on the way could read it; use https or unset {KEY_VARIABLE}"
+)
+
+
+def _key() -> str:
+    return os.environ.get(KEY_VARIABLE, "").strip()
+
+
+def _keeps_a_key(url: str) -> bool:
+    return urlsplit(url).scheme == "https" or _is_loopback(url)
+
+
+def _is_loopback(url: str) -> bool:
+    host = (urlsplit(url).hostname or "").removesuffix(".")
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _text(found: object, key: str) -> str:
     """The first choice's text; the client checks no shapes, so nothing is taken for granted."""
     choices = getattr(found, "choices", None)
     if not isinstance(choices, list):
@@ -127,6 +137,9 @@ def _text(found: object) -> str:
     text = " ".join(words.split())
     if not text:
         raise NoAnswerError("an answer without text")
+    if key:
+        # Before it is cut, which might leave half of a key.
+        text = text.replace(key, _MASK)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from gradprobe.graphs.explain.answers import NoAnswerError
 from gradprobe.graphs.explain.context import NodeContext
-from gradprobe.graphs.explain.language_model import NoAnswerError
 from gradprobe.graphs.explain.prompt import build_prompt
 from gradprobe.graphs.explain.template import explain
 
