@@ -23,7 +23,7 @@ from gradprobe.geometry.decision import (
     share_curve,
 )
 from gradprobe.geometry.diagnosis import Diagnosis, diagnose
-from gradprobe.geometry.gramian import HELDOUT, BoolArray, FloatArray, Gramian, Group
+from gradprobe.geometry.gramian import HELDOUT, NOT_REACHED, BoolArray, FloatArray, Gramian, Group
 from gradprobe.geometry.intervals import Estimate, discoveries, mean_over_steps
 from gradprobe.geometry.noise import Signal, predicted_cosines, signal
 from gradprobe.geometry.oversmoothing import (
@@ -41,6 +41,7 @@ from gradprobe.geometry.window import FoldProducts, TaskProducts, heldout_produc
 
 __all__ = [
     "HELDOUT",
+    "NOT_REACHED",
     "Affinities",
     "BoolArray",
     "Comparison",

@@ -5,21 +5,22 @@ from __future__ import annotations
 import numpy as np
 
 from gradprobe.errors import InputError
-from gradprobe.geometry.gramian import FloatArray
+from gradprobe.geometry.gramian import NOT_REACHED, BoolArray, FloatArray
 from gradprobe.geometry.quantity import Quantity
 
 ZERO_GRADIENT = "a zero gradient has no direction"
 
 
 def norms(gramian: FloatArray) -> FloatArray:
-    """Norms [..., m] of the gradients behind Gramians [..., m, m]."""
+    """Norms [..., m] of the gradients behind Gramians [..., m, m]; NaN on layers that no loss reaches."""
     return np.sqrt(np.maximum(np.diagonal(gramian, axis1=-2, axis2=-1), 0.0))
 
 
 def cosines(gramian: FloatArray) -> Quantity:
     """Pairwise cosines [..., m, m] of the gradients behind Gramians [..., m, m].
 
-    NaN wherever either gradient is exactly zero, on the diagonal too. Rounding is clipped to [-1, 1].
+    NaN wherever either gradient is exactly zero, on the diagonal too, and on layers that no loss reaches.
+    Rounding is clipped to [-1, 1].
 
     >>> cosines(np.array([[4.0, -1.0], [-1.0, 1.0]])).values
     array([[ 1. , -0.5],
@@ -32,9 +33,7 @@ def cosines(gramian: FloatArray) -> Quantity:
     with np.errstate(divide="ignore", invalid="ignore"):
         values = gramian / length[..., :, None] / length[..., None, :]
     zero = length == 0.0
-    undefined = zero[..., :, None] | zero[..., None, :]
-    values = np.where(undefined, np.nan, np.clip(values, -1.0, 1.0))
-    return Quantity(values, _reasons(undefined, ZERO_GRADIENT))
+    return _defined(np.clip(values, -1.0, 1.0), zero[..., :, None] | zero[..., None, :], ZERO_GRADIENT)
 
 
 def focal_cosines(gramian: FloatArray, focal: int) -> Quantity:
@@ -50,10 +49,8 @@ def focal_cosines(gramian: FloatArray, focal: int) -> Quantity:
     others = np.delete(np.arange(gramian.shape[-1]), focal)
     with np.errstate(divide="ignore", invalid="ignore"):
         values = gramian[..., focal, others] / length[..., focal, None] / length[..., others]
-    undefined = (length[..., focal, None] == 0.0) | (length[..., others] == 0.0)
-    return Quantity(
-        np.where(undefined, np.nan, np.clip(values, -1.0, 1.0)), _reasons(undefined, ZERO_GRADIENT)
-    )
+    zero = (length[..., focal, None] == 0.0) | (length[..., others] == 0.0)
+    return _defined(np.clip(values, -1.0, 1.0), zero, ZERO_GRADIENT)
 
 
 def norm_ratios(gramian: FloatArray, focal: int) -> Quantity:
@@ -65,12 +62,9 @@ def norm_ratios(gramian: FloatArray, focal: int) -> Quantity:
     _check_row(gramian, focal)
     length = norms(gramian)
     others = np.delete(np.arange(gramian.shape[-1]), focal)
-    undefined = length[..., others] == 0.0
     with np.errstate(divide="ignore", invalid="ignore"):
         values = length[..., focal, None] / length[..., others]
-    return Quantity(
-        np.where(undefined, np.nan, values), _reasons(undefined, "the auxiliary gradient is zero")
-    )
+    return _defined(values, length[..., others] == 0.0, "the auxiliary gradient is zero")
 
 
 def update_cosine(gramian: FloatArray, weights: FloatArray, reference: FloatArray) -> float:
@@ -95,5 +89,8 @@ def _check_row(gramian: FloatArray, focal: int) -> None:
         raise InputError(f"focal: expected a row between 0 and {size - 1}, got {focal}")
 
 
-def _reasons(undefined: np.ndarray, reason: str) -> dict[tuple[int, ...], str]:
-    return {tuple(int(i) for i in index): reason for index in np.argwhere(undefined)}
+def _defined(values: FloatArray, zero: BoolArray, reason: str) -> Quantity:
+    """The values, NaN for `reason` where `zero`; those that are NaN already are of layers out of reach."""
+    reasons = {tuple(int(i) for i in index): NOT_REACHED for index in np.argwhere(np.isnan(values) & ~zero)}
+    reasons |= {tuple(int(i) for i in index): reason for index in np.argwhere(zero)}
+    return Quantity(np.where(zero, np.nan, values), reasons)

@@ -15,6 +15,7 @@ FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 # The fold of held-out rows: they are none of the step's, so they belong to no task's gradient.
 HELDOUT = "H"
+NOT_REACHED = "no loss reaches this layer at this step"
 
 
 @dataclass(frozen=True, order=True)
@@ -40,6 +41,10 @@ class Gramian:
     `values[k, i, j]` is the inner product of the gradients of groups i and j on the parameters of
     layer k. A group's gradient is that of the mean loss over its rows, so a task's gradient is the
     row-weighted mean of its folds'. Per-layer Gramians add up to the overall one.
+
+    A layer that no loss of the step reaches has no gradient, not a zero one: its values are NaN, and the
+    overall Gramian is that of the other layers. Where one task reaches a layer and another does not, the
+    other's gradient there is zero.
 
     `rows` counts the rows behind each group (0: the caller gave a scalar loss and no count);
     `parameters` counts the parameters of each layer.
@@ -67,8 +72,22 @@ class Gramian:
 
     @property
     def total(self) -> FloatArray:
-        """Inner products [g, g] over all layers."""
-        return np.asarray(self.values.sum(axis=0))
+        """Inner products [g, g] over all layers that are reached; NaN where none is."""
+        skipped = np.isnan(self.values) & self.unreached[:, None, None]
+        total = np.where(skipped, 0.0, self.values).sum(axis=0)
+        return np.asarray(np.where(skipped.all(axis=0), np.nan, total))
+
+    @cached_property
+    def unreached(self) -> BoolArray:
+        """Which layers [l] no loss of the step reaches: they have no gradient and count in no total."""
+        own = [i for i, group in enumerate(self.groups) if not group.heldout]
+        blocks = self.values[:, own][:, :, own]
+        return np.asarray(np.isnan(blocks).all(axis=(1, 2)) if own else np.zeros(len(blocks), dtype=np.bool_))
+
+    @property
+    def reached_layers(self) -> tuple[str, ...]:
+        """The layers that totals are over."""
+        return tuple(layer for layer, out in zip(self.layers, self.unreached, strict=True) if not out)
 
     @cached_property
     def tasks(self) -> tuple[str, ...]:

@@ -32,7 +32,10 @@ FOLDS = ("A", "B")
 
 @dataclass(frozen=True, eq=False)
 class TaskProducts:
-    """Inner products [t, m, m] of whole tasks at t steps; 0 where a task is not `present` [t, m]."""
+    """Inner products [t, m, m] of whole tasks at t steps; 0 where a task is not `present` [t, m].
+
+    Of one layer, tasks are present at the steps where some loss reaches it.
+    """
 
     tasks: tuple[str, ...]
     values: FloatArray
@@ -52,6 +55,8 @@ class TaskProducts:
         values = np.zeros((len(whole), len(tasks), len(tasks)))
         present = np.zeros((len(whole), len(tasks)), dtype=np.bool_)
         for step, gramian in enumerate(whole):
+            if _is_out_of_reach(gramian, number):
+                continue
             at = np.array([tasks.index(task) for task in gramian.tasks])
             values[step, at[:, None], at] = gramian.total if number is None else gramian.values[number]
             present[step, at] = True
@@ -63,7 +68,7 @@ class FoldProducts:
     """Inner products [t, 2, 2, m, m] of the fold gradients of m tasks at t steps.
 
     `values[s, X, Y, i, j]` is `<g_i^X, g_j^Y>` at step s, 0 where a fold has no rows; `rows` [t, 2, m]
-    counts them.
+    counts them. Of one layer, no fold has rows at a step where no loss reaches it.
     """
 
     tasks: tuple[str, ...]
@@ -99,6 +104,8 @@ class FoldProducts:
                     f"gramians: expected groups of the folds A and B at every step, got {strange[0]}; "
                     "name the molecule behind each row: measure(losses, rows=...)"
                 )
+            if _is_out_of_reach(gramian, number):
+                continue
             fold, task = np.array([place[group.task, group.fold] for group in gramian.groups]).T
             values[step, fold[:, None], fold, task[:, None], task] = (
                 gramian.total if number is None else gramian.values[number]
@@ -157,7 +164,8 @@ def heldout_products(
 
     An effect is `<g_i, g_focal^H>`, the inner product of task i's minibatch gradient with that of held-out
     rows of the focal task: what `decision.heldout_trials` takes. NaN where the task is missing, and
-    throughout a step that was measured without held-out rows. Over all layers or on one of them.
+    throughout a step that was measured without held-out rows or where no loss reaches the layer. Over all
+    layers or on one of them.
 
     Raises:
         InputError: no Gramian, or layers that differ or lack `layer`.
@@ -178,6 +186,11 @@ def _tasks(gramians: Sequence[Gramian]) -> tuple[str, ...]:
     if not gramians:
         raise InputError("gramians: expected the Gramians of at least one step, got none")
     return tuple(dict.fromkeys(task for gramian in gramians for task in gramian.tasks))
+
+
+def _is_out_of_reach(gramian: Gramian, layer: int | None) -> bool:
+    """Whether no loss of the step reaches a layer, or any of them."""
+    return bool(gramian.unreached.all() if layer is None else gramian.unreached[layer])
 
 
 def _layer(gramians: Sequence[Gramian], layer: str | None) -> int | None:

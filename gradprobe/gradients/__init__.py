@@ -10,6 +10,12 @@ from gradprobe.gradients.engine import Capture, Engine
 from gradprobe.gradients.finite import check_finite
 from gradprobe.gradients.jacobian import JacobianCapture, UndefinedDiagonalError
 from gradprobe.gradients.loop import LoopEngine
+from gradprobe.gradients.reach import (
+    check_losses_reach_model,
+    check_trunk_reached,
+    mark_unreached,
+    reach_note,
+)
 from gradprobe.gradients.rowwise import RowwiseCapture, RowwiseEngine
 from gradprobe.gradients.shared import LayerNaming, SharedParameters, all_parameters, select_parameters
 from gradprobe.gradients.trunk import find_trunk
@@ -28,8 +34,12 @@ __all__ = [
     "UndefinedDiagonalError",
     "all_parameters",
     "check_finite",
+    "check_losses_reach_model",
     "check_optimizer",
+    "check_trunk_reached",
     "diagonal",
     "find_trunk",
+    "mark_unreached",
+    "reach_note",
     "select_parameters",
 ]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gradprobe.geometry import FloatArray
+from gradprobe.geometry import BoolArray, FloatArray
 from gradprobe.gradients.engine import Capture
 from gradprobe.gradients.jacobian import JacobianCapture
 
@@ -27,6 +27,11 @@ class JudgedCapture:
     def note(self) -> str:
         """The note of the step."""
         return self.step.note
+
+    @property
+    def reached(self) -> BoolArray:
+        """Which layers each loss reaches [l, g + 1], the held-out one last."""
+        return np.hstack([self.step.reached, self.judge.reached])
 
     def gramian(self) -> FloatArray:
         """Inner products [l, g + 1, g + 1]; those of the g groups are the step's own, bit for bit."""

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from torch import Tensor
 
-from gradprobe.geometry import FloatArray
+from gradprobe.geometry import BoolArray, FloatArray
 from gradprobe.gradients.jacobian import JacobianCapture, Row
 from gradprobe.gradients.shared import SharedParameters
 
@@ -19,6 +19,11 @@ class Capture(Protocol):
     """
 
     @property
+    def shared(self) -> SharedParameters:
+        """The parameters that the gradients are of."""
+        ...
+
+    @property
     def engine(self) -> str:
         """The name of the engine that traces record."""
         ...
@@ -28,8 +33,13 @@ class Capture(Protocol):
         """What a reader must know about how the gradients came about; empty as a rule."""
         ...
 
+    @property
+    def reached(self) -> BoolArray:
+        """Which layers each group's loss reaches [l, g]: one out of its reach has no gradient."""
+        ...
+
     def gramian(self) -> FloatArray:
-        """Inner products [l, g, g] of the group gradients, accumulated in float64.
+        """Inner products [l, g, g] of the group gradients, accumulated in float64; 0 where out of reach.
 
         Not finite where a gradient is not; `check_finite` turns that into an error.
         """

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gradprobe.geometry import FloatArray
+from gradprobe.geometry import BoolArray, FloatArray
 from gradprobe.gradients.shared import SharedParameters
 
 Row = Sequence[Tensor | None]
@@ -29,6 +29,15 @@ class JacobianCapture:
     shared: SharedParameters
     engine: str = "loop"
     note: str = ""
+
+    @property
+    def reached(self) -> BoolArray:
+        """Which layers each row has a gradient on [l, g]."""
+        reached = np.zeros((len(self.shared.layers), len(self.rows)), dtype=np.bool_)
+        for group, row in enumerate(self.rows):
+            for layer, entry in zip(self.shared.layer_of, row, strict=True):
+                reached[layer, group] |= entry is not None
+        return reached
 
     def gramian(self) -> FloatArray:
         """Inner products [l, g, g] of the rows, accumulated in float64.

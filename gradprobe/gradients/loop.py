@@ -59,6 +59,8 @@ def differentiate(loss: Tensor, parameters: Sequence[nn.Parameter]) -> tuple[Ten
             "measure outside torch.no_grad() and do not detach the losses"
         )
     trainable = [parameter for parameter in parameters if parameter.requires_grad]
+    if not trainable:
+        return (None,) * len(parameters)
     try:
         found = iter(torch.autograd.grad(loss, trainable, retain_graph=True, allow_unused=True))
     except RuntimeError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -18,7 +19,7 @@ class SharedParameters:
     """The measured parameters, by name, and the layer of each.
 
     `layer_of[i]` is the index in `layers` of parameter i. `excluded` names the modules that
-    were left out as task heads.
+    were left out as task heads, `frozen` the parameters that were not trainable when these were chosen.
     """
 
     names: tuple[str, ...]
@@ -26,6 +27,7 @@ class SharedParameters:
     layer_of: tuple[int, ...]
     layers: tuple[str, ...]
     excluded: tuple[str, ...] = ()
+    frozen: tuple[str, ...] = ()
 
     @property
     def counts(self) -> tuple[int, ...]:
@@ -41,7 +43,45 @@ class SharedParameters:
         return _assemble(
             [(self.names[i], self.parameters[i], self.layers[self.layer_of[i]]) for i in chosen],
             tuple(excluded),
+            self.frozen,
         )
+
+    def renewed(self, model: nn.Module) -> tuple[SharedParameters, str]:
+        """The parameters that the model has under these names now, and a note about what has changed.
+
+        `load_state_dict(assign=True)`, a resized embedding or a swapped module puts new parameters in the
+        place of those first chosen; parameters frozen then may be trained now.
+        """
+        now = dict(model.named_parameters(remove_duplicate=False))
+        current = tuple(
+            now.get(name, parameter) for name, parameter in zip(self.names, self.parameters, strict=True)
+        )
+        moved = [
+            name
+            for name, old, new in zip(self.names, self.parameters, current, strict=True)
+            if old is not new
+        ]
+        gone = [name for name in self.names if name not in now]
+        unfrozen = [name for name in self.frozen if name in now and now[name].requires_grad]
+        notes = [
+            f"{what} {', '.join(dict.fromkeys(map(owning_module, names)))}"
+            for what, names in (
+                ("parameters replaced since the last measurement, and followed by name, in", moved),
+                ("no longer among the model's parameters:", gone),
+                ("trained by now, but frozen when the trunk was chosen, and not measured:", unfrozen),
+            )
+            if names
+        ]
+        return (dataclasses.replace(self, parameters=current) if moved else self), "; ".join(notes)
+
+    def grown(self, model: nn.Module, layers: LayerNaming = "module") -> SharedParameters:
+        """These and the parameters unfrozen since, in the model's order; itself where there are none."""
+        wanted = {*self.names, *self.frozen}
+        now = [p for name, p in model.named_parameters(remove_duplicate=False) if name in wanted]
+        known = {id(parameter) for parameter in self.parameters}
+        if not any(parameter.requires_grad and id(parameter) not in known for parameter in now):
+            return self
+        return select_parameters(model, now, layers)
 
 
 def all_parameters(model: nn.Module, layers: LayerNaming = "module") -> SharedParameters:
@@ -76,7 +116,10 @@ def select_parameters(
     if not chosen:
         raise InputError("shared: expected at least one trainable parameter, got none")
     name_layer = owning_module if layers == "module" else layers
-    return _assemble([(names[key], parameter, name_layer(names[key])) for key, parameter in chosen.items()])
+    return _assemble(
+        [(names[key], parameter, name_layer(names[key])) for key, parameter in chosen.items()],
+        frozen=tuple(names[id(parameter)] for parameter in wanted if not parameter.requires_grad),
+    )
 
 
 def owning_module(parameter_name: str) -> str:
@@ -85,7 +128,9 @@ def owning_module(parameter_name: str) -> str:
 
 
 def _assemble(
-    entries: list[tuple[str, nn.Parameter, str]], excluded: tuple[str, ...] = ()
+    entries: list[tuple[str, nn.Parameter, str]],
+    excluded: tuple[str, ...] = (),
+    frozen: tuple[str, ...] = (),
 ) -> SharedParameters:
     layers = tuple(dict.fromkeys(layer for _, _, layer in entries))
     return SharedParameters(
@@ -94,4 +139,5 @@ def _assemble(
         layer_of=tuple(layers.index(layer) for _, _, layer in entries),
         layers=layers,
         excluded=excluded,
+        frozen=frozen,
     )

@@ -26,7 +26,9 @@ from gradprobe.gradients import (
     RowwiseEngine,
     SharedParameters,
     all_parameters,
+    check_losses_reach_model,
     check_optimizer,
+    check_trunk_reached,
     find_trunk,
     select_parameters,
 )
@@ -35,7 +37,7 @@ from gradprobe.probes.folds import MoleculeNames, Rows, StandingFolds, rows_by_p
 from gradprobe.probes.heldout import HeldoutPass, heldout_group
 from gradprobe.probes.inert import evaluating, generators_of, inert, separate_pass
 from gradprobe.probes.losses import GroupLoss, check_losses, whole_tasks
-from gradprobe.probes.measurement import Measurement
+from gradprobe.probes.measurement import Measurement, joined
 from gradprobe.probes.partition import NOTE as PARTITION
 from gradprobe.probes.partition import partition_rows
 from gradprobe.probes.split import NO_FOLDS, LossFunction, SplitRows, sum_over_split
@@ -178,6 +180,7 @@ class GradientProbe:
         present = check_losses(losses)
         self._check_focal(present)
         judge = heldout_group(heldout, self._focal, taken, names=heldout_rows, rows=rows)
+        changed = self._renew_trunk()
         with inert(self._model):
             parts = self._groups(present, rows)
             capture, shared = self._capture([part.loss for part in parts], [part.group for part in parts])
@@ -196,7 +199,7 @@ class GradientProbe:
         how = PARTITION if rows == "partition" else ""
         if rows == "positions" and not any(part.group.fold for part in parts if part is not judge):
             how = NO_FOLDS
-        return self._append(measurement, split="minibatch", epoch=epoch, how=how)
+        return self._append(measurement, split="minibatch", epoch=epoch, how=joined(how, changed))
 
     def measure_loader(
         self,
@@ -232,6 +235,7 @@ class GradientProbe:
             raise InputError(f"split: expected 'train' or 'heldout', got {split!r}")
         if step is not None:
             self._last_step = step
+        changed = self._renew_trunk()
         with inert(self._model, generators_of(loader)), evaluating(self._model):
             # Which losses reach a parameter, the trunk's definition, is the loop's to say.
             engine = self._engine if self._shared is not None else LoopEngine()
@@ -247,7 +251,7 @@ class GradientProbe:
                 losses=sums.losses,
                 optimizer=self._optimizer,
             )
-        how = NO_FOLDS if whole and rows is not None else ""
+        how = joined(NO_FOLDS if whole and rows is not None else "", changed)
         return self._append(measurement, split=split, epoch=epoch, how=how, merged=whole)
 
     def close(self) -> None:
@@ -271,6 +275,15 @@ class GradientProbe:
             stacklevel=3,
         )
 
+    def _renew_trunk(self) -> str:
+        """Follow what the model has under the trunk's names now; a note about what has changed."""
+        if self._shared is None:
+            return ""
+        if not self.trace.gramians:
+            self._shared = self._shared.grown(self._model, self._layers)
+        self._shared, note = self._shared.renewed(self._model)
+        return note
+
     def _groups(
         self, present: Mapping[str, Tensor], rows: Rows | Literal["positions", "partition"] | None
     ) -> list[GroupLoss]:
@@ -283,12 +296,21 @@ class GradientProbe:
 
     def _capture(self, losses: Sequence[Tensor], groups: Sequence[Group]) -> tuple[Capture, SharedParameters]:
         if self._shared is not None:
-            return self._engine.capture(losses, self._shared), self._shared
+            capture = self._engine.capture(losses, self._shared)
+            self._check_reach(capture, losses, groups)
+            return capture, self._shared
         everything = all_parameters(self._model, self._layers)
-        capture = dataclasses.replace(
-            LoopEngine().capture(losses, everything), note="loop, to find the trunk on the first measurement"
-        )
-        return self._on_trunk(capture, groups)
+        found = LoopEngine().capture(losses, everything)
+        self._check_reach(found, losses, groups)
+        note = "loop, to find the trunk on the first measurement"
+        return self._on_trunk(dataclasses.replace(found, note=note), groups)
+
+    def _check_reach(self, capture: Capture, losses: Sequence[Tensor], groups: Sequence[Group]) -> None:
+        """Look closer at losses that reach no measured parameter: their gradient may be made elsewhere."""
+        check_trunk_reached(capture.reached, capture.shared)
+        reached = np.asarray(capture.reached.any(axis=0))
+        entries = zip(groups, losses, reached, strict=True)
+        check_losses_reach_model({group.task: loss for group, loss, ok in entries if not ok}, self._model)
 
     def _on_trunk(
         self, capture: JacobianCapture, groups: Sequence[Group]

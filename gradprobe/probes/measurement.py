@@ -8,14 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 from torch.optim import Optimizer
 
-from gradprobe.geometry import FloatArray, Gramian, Group
+from gradprobe.geometry import BoolArray, FloatArray, Gramian, Group
 from gradprobe.gradients import (
     Capture,
     JudgedCapture,
     SharedParameters,
     UndefinedDiagonalError,
     check_finite,
+    check_trunk_reached,
     diagonal,
+    mark_unreached,
+    reach_note,
 )
 from gradprobe.trace import Geometry, GramianRecord, SplitName
 
@@ -24,7 +27,8 @@ from gradprobe.trace import Geometry, GramianRecord, SplitName
 class Measurement:
     """Inner products [l, g, g] of g groups in each geometry, and what is known of the groups.
 
-    `rows` [g] count the rows behind each, `losses` [g] are their mean losses. `note` says, among what the
+    `rows` [g] count the rows behind each, `losses` [g] are their mean losses; `reached` [l, g] tells which
+    layers each loss reaches. `note` says, among what the
     engine has to say, why a geometry that was asked for is missing.
     """
 
@@ -33,6 +37,7 @@ class Measurement:
     losses: FloatArray
     shared: SharedParameters
     products: Mapping[Geometry, FloatArray]
+    reached: BoolArray
     engine: str
     note: str
 
@@ -47,16 +52,24 @@ class Measurement:
         losses: Sequence[float],
         optimizer: Optimizer | None = None,
     ) -> Measurement:
-        """The products of plain gradients and, with an optimiser, of preconditioned ones."""
+        """The products of plain gradients and, with an optimiser, of preconditioned ones.
+
+        Raises:
+            MeasurementError: no loss of the step reaches any layer.
+        """
+        reached = capture.reached
+        check_trunk_reached(reached[:, [not group.heldout for group in groups]], shared)
         products: dict[Geometry, FloatArray] = {"plain": capture.gramian()}
-        note = capture.note
+        note = joined(capture.note, reach_note(reached, shared, groups))
         if optimizer is not None:
             try:
                 own = capture.jacobian().preconditioned(diagonal(optimizer, shared))
                 products["preconditioned"] = own.gramian()
             except UndefinedDiagonalError as reason:
                 note = joined(note, f"not preconditioned, since {reason}")
-        return cls(tuple(groups), tuple(rows), np.array(losses), shared, products, capture.engine, note)
+        return cls(
+            tuple(groups), tuple(rows), np.array(losses), shared, products, reached, capture.engine, note
+        )
 
     def records(
         self, *, step: int, split: SplitName, epoch: int | None, how: str = "", merged: bool = False
@@ -70,7 +83,8 @@ class Measurement:
         names = [f"{group.task}, held out" if group.heldout else group.task for group in self.groups]
         for geometry, values in self.products.items():
             check_finite(values, names, self.shared.layers)
-            gramian = Gramian(self.groups, self.shared.layers, values, self.rows, self.shared.counts)
+            own = mark_unreached(values, self.reached, self.groups)
+            gramian = Gramian(self.groups, self.shared.layers, own, self.rows, self.shared.counts)
             losses = gramian.merging @ self.losses if merged else self.losses
             gramian = gramian.by_task() if merged else gramian
             note = joined(how, self.note)

@@ -10,6 +10,7 @@ import pandas as pd
 
 from gradprobe.geometry import (
     HELDOUT,
+    NOT_REACHED,
     FloatArray,
     Gramian,
     Group,
@@ -44,7 +45,8 @@ def tidy(trace: Trace, *, geometry: Geometry = "plain") -> pd.DataFrame:
     number belongs to no task or pair. `cosine` rows name the focal task first, or any pair i < j of
     auxiliaries over the whole trunk. `heldout_effect` is the inner product of a task's gradient with that
     of held-out rows of the focal task: positive where a step along it helps them. `loss` and `rows` name
-    the fold in `other`, `H` for held-out rows. Undefined values are NaN, with a `reason`.
+    the fold in `other`, `H` for held-out rows. Undefined values are NaN, with a `reason`; those of a layer
+    that no loss reaches at a step are, and what holds over the whole trunk is over the other layers.
     """
     rows: list[tuple[object, ...]] = []
     for record in trace.gramians if geometry == "plain" else trace.preconditioned:
@@ -73,7 +75,7 @@ def _of_record(record: GramianRecord, focal: str) -> Iterator[_Row]:
 def _of_layer(gramian: Gramian, values: FloatArray, layer: str, focal: str) -> Iterator[_Row]:
     tasks = gramian.tasks
     for task, norm in zip(tasks, norms(values), strict=True):
-        yield ("norm", layer, task, "", float(norm), "")
+        yield ("norm", layer, task, "", float(norm), _unless_defined(norm))
     pairs = cosines(values)
     for i, j in _pairs(tasks, focal, everything=not layer):
         yield ("cosine", layer, tasks[i], tasks[j], *_entry(pairs, (i, j)))
@@ -103,7 +105,12 @@ def _on_heldout_rows(gramian: Gramian, focal: str) -> Iterator[_Row]:
         for layer in (None, *gramian.layers):
             products, effects = heldout_products([gramian], focal=focal, layer=layer)
             for task, effect in zip(products.tasks, effects[0], strict=True):
-                yield ("heldout_effect", layer or "", task, focal, float(effect), "")
+                yield ("heldout_effect", layer or "", task, focal, float(effect), _unless_defined(effect))
+
+
+def _unless_defined(value: float) -> str:
+    """The reason why a length or product is NaN: of those, only layers out of reach are stored so."""
+    return NOT_REACHED if np.isnan(value) else ""
 
 
 def _pairs(tasks: tuple[str, ...], focal: str, *, everything: bool) -> Iterator[tuple[int, int]]:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gradprobe.geometry import FloatArray
+from gradprobe.geometry import BoolArray, FloatArray
 from gradprobe.gradients.jacobian import JacobianCapture, Row
 from gradprobe.gradients.rowwise.products import (
     Portion,
@@ -25,13 +25,15 @@ from gradprobe.gradients.shared import SharedParameters
 class RowwiseCapture:
     """What one pass left of each parameter, by position; `rest` holds the parameters measured by loop.
 
-    The portions are those of losses multiplied by `scales` [g]. Keeps the layers' inputs and output
+    The portions are those of losses multiplied by `scales` [g]; `reached` [l, g] tells which layers each of
+    these reaches. Keeps the layers' inputs and output
     gradients alive: drop it before the next step.
     """
 
     shared: SharedParameters
     portions: Mapping[int, Sequence[Portion]]
     scales: FloatArray
+    reached: BoolArray
     rest: JacobianCapture | None = None
     note: str = ""
     engine: str = "rowwise"

@@ -89,6 +89,7 @@ class RowwiseEngine:
             shared=shared,
             portions=_portions(step, passes),
             scales=_scales(step, passes),
+            reached=step.reached(shared),
             rest=_by_loop(losses, shared, uses.unread),
             note=_note(len(passes), shared, uses.unread),
         )

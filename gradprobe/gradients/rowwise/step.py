@@ -11,12 +11,13 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import Node
 
-from gradprobe.geometry import FloatArray
+from gradprobe.geometry import BoolArray, FloatArray
 from gradprobe.gradients.rowwise.graph import AutogradGraph, output_gradients, shape
 from gradprobe.gradients.rowwise.ownership import find_owners
 from gradprobe.gradients.rowwise.rows import NOBODY
 from gradprobe.gradients.rowwise.tracing import UntraceableError, follow
 from gradprobe.gradients.rowwise.uses import Uses
+from gradprobe.gradients.shared import SharedParameters
 
 # A node's output with its first `lead` dimensions taken as rows.
 Output = tuple[Node, int]
@@ -52,6 +53,15 @@ class Step:
         self._graph = graph
         self._reach = graph.reached_by(losses)
         self._contested = {output for output in self.outputs if self._reach[output[0]].bit_count() > 1}
+
+    def reached(self, shared: SharedParameters) -> BoolArray:
+        """Which layers each loss reaches [l, g]."""
+        reached = np.zeros((len(shared.layers), len(self.losses)), dtype=np.bool_)
+        for layer, parameter in zip(shared.layer_of, shared.parameters, strict=True):
+            node = self._graph.leaves.get(id(parameter))
+            losses = 0 if node is None else self._reach[node]
+            reached[layer] |= [bool(losses >> i & 1) for i in range(len(self.losses))]
+        return reached
 
     def structure(self) -> int:
         """A number that is equal for steps of the same operations, connected alike, below the first front."""
