@@ -69,11 +69,7 @@ class Estimate(Quantity):
     @property
     def p_values(self) -> FloatArray:
         """Two-sided p values [...] of the true value being zero, by Student's t; NaN where undefined."""
-        from scipy.special import stdtr  # slow to import, and most users of this package never get here
-
-        with np.errstate(divide="ignore", invalid="ignore"):
-            t = np.abs(self.values) / self.standard_error
-        return np.asarray(2.0 * stdtr(np.maximum(self.blocks - 1, 1), -t))
+        return two_sided(self.values, self.standard_error, np.maximum(self.blocks - 1, 1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,9 +194,23 @@ def discoveries(p_values: FloatArray, rate: float = 0.05) -> BoolArray:
 
 def quantile(blocks: IntArray) -> FloatArray:
     """Quantiles [...] of Student's t that bound a two-sided interval from so many blocks; NaN for < 2."""
-    from scipy.special import stdtrit  # as above
+    return student(np.where(blocks > 1, blocks - 1, np.nan))
 
-    return np.where(blocks > 1, stdtrit(np.maximum(blocks - 1, 1), 0.5 + LEVEL / 2), np.nan)
+
+def student(freedom: FloatArray, level: float = LEVEL) -> FloatArray:
+    """Quantiles [...] of Student's t that bound a two-sided interval; NaN for NaN degrees of freedom."""
+    from scipy.special import stdtrit  # slow to import, and most users of this package never get here
+
+    return np.asarray(stdtrit(freedom, 0.5 + level / 2))
+
+
+def two_sided(values: FloatArray, errors: FloatArray, freedom: FloatArray | IntArray) -> FloatArray:
+    """P values [...] of the true values being zero, by Student's t; NaN where there is no error."""
+    from scipy.special import stdtr  # as above
+
+    with np.errstate(divide="ignore", invalid="ignore"):
+        t = np.abs(values) / errors
+    return np.asarray(2.0 * stdtr(freedom, -t))
 
 
 def _jackknife(

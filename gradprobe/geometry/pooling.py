@@ -1,8 +1,14 @@
 """Estimates of several independent runs as one.
 
 A run is a window of its own: its error comes from blocks of its steps, and no block crosses two runs. Runs
-may also differ by more than these errors explain, since each seed has its own split, initial parameters and
-minibatches; then the spread between runs is the honest error.
+also differ by more than these errors explain, since each seed has its own split, initial parameters and
+minibatches. That is a variance of its own, added to every run's (random effects, DerSimonian & Laird 1986).
+
+It is estimated by moments for the weights given (DerSimonian & Kacker 2007, eq. 6), with the median of
+chi square in place of its mean: half of all estimates are then too small and half too large, where the usual
+one is zero too often for two or three runs. The degrees of freedom blend those of the runs' own errors with
+one less than there are runs, by each part's share of the variance. So an interval moves smoothly as runs
+drift apart; nothing switches.
 """
 
 from __future__ import annotations
@@ -15,22 +21,34 @@ import numpy as np
 from gradprobe.errors import InputError
 from gradprobe.geometry.decision import Affinities, Comparison, Gain, ShareCurve
 from gradprobe.geometry.gramian import BoolArray, FloatArray
-from gradprobe.geometry.intervals import FEW_BLOCKS, NO_STEP, Estimate, IntArray, discoveries, quantile
+from gradprobe.geometry.intervals import (
+    FEW_BLOCKS,
+    NO_STEP,
+    Estimate,
+    IntArray,
+    discoveries,
+    student,
+    two_sided,
+)
 
-# Runs whose spread is this unlikely under their own errors are told to differ.
+# Runs are marked as apart where their spread is this unlikely under their own errors; nothing rests on it.
 _APART = 0.05
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Pooled(Estimate):
-    """Estimates [...] over independent runs; `blocks` is the degrees of freedom plus one, rounded down.
+    """Estimates [...] over independent runs, with intervals for runs that were not made.
 
-    `runs` [...] counts those that have an estimate, `agree` marks where all of them have the same sign, and
-    `apart` where they differ by more than their errors explain, so that their spread is the error.
+    `freedom` [...] are the degrees of freedom, `blocks` their number plus one, rounded down. `runs` [...]
+    counts the runs that have an estimate, `agree` marks where all of them have the same sign. `between` [...]
+    is the standard deviation between runs beyond their own errors, and `apart` marks where Cochran's Q finds
+    it (p < 0.05); no interval rests on that mark.
     """
 
+    freedom: FloatArray
     runs: IntArray
     agree: BoolArray
+    between: FloatArray
     apart: BoolArray
 
     def at(self, *index: int) -> Pooled:
@@ -44,10 +62,17 @@ class Pooled(Estimate):
             standard_error=one.standard_error,
             blocks=one.blocks,
             short=one.short,
+            freedom=np.asarray(self.freedom[index]),
             runs=np.asarray(self.runs[index]),
             agree=np.asarray(self.agree[index]),
+            between=np.asarray(self.between[index]),
             apart=np.asarray(self.apart[index]),
         )
+
+    @property
+    def p_values(self) -> FloatArray:
+        """Two-sided p values [...] of the true value being zero, by Student's t; NaN where undefined."""
+        return two_sided(self.values, self.standard_error, self.freedom)
 
     @property
     def p_above(self) -> FloatArray:
@@ -58,9 +83,8 @@ class Pooled(Estimate):
 def pooled(estimates: Sequence[Estimate], weights: Sequence[float]) -> Pooled:
     """The weighted mean of r runs' estimates [...], with intervals.
 
-    The error is that of the runs' errors, with Satterthwaite's degrees of freedom; where Cochran's Q tells
-    the runs apart (p < 0.05), it is that of their spread, with one degree of freedom less than runs. Where
-    no run has an error there is a mean without an interval; where some do, the others are left out.
+    The variance is that of the runs' own errors and of what they differ by beyond them. Where no run has an
+    error there is a mean without an interval; where some do, the others are left out.
 
     Raises:
         InputError: no run, or as many weights as runs are not given.
@@ -78,12 +102,14 @@ def pooled(estimates: Sequence[Estimate], weights: Sequence[float]) -> Pooled:
     used = np.where(sure.any(axis=0), sure, ~np.isnan(values))
     parts = _shares(column, used)
     mean = np.where(used.any(axis=0), np.where(used, parts * values, 0.0).sum(axis=0), np.nan)
-    error, freedom = _within(parts, errors, blocks)
-    apart = _apart(values, errors, used)
-    between, count = _between(parts, values, mean, used)
-    error = np.where(np.isnan(mean), np.nan, np.where(apart, between, error))
-    freedom = np.where(apart, count - 1, freedom)
-    half = quantile(freedom + 1) * error
+    within, own_freedom = _within(parts, errors, blocks)
+    between, runs_freedom = _between(parts, values, errors, used, mean)
+    added = between**2 * (parts**2).sum(axis=0)
+    variance = np.where(np.isnan(mean), np.nan, within + added)
+    share = np.divide(added, variance, out=np.zeros(mean.shape), where=variance > 0.0)
+    freedom = 1.0 / (share / np.maximum(runs_freedom, 1) + (1.0 - share) / np.maximum(own_freedom, 1e-9))
+    error = np.sqrt(variance)
+    half = student(freedom) * error
     few = np.isnan(half)
     reasons = [(np.isnan(mean), NO_STEP), (few, FEW_BLOCKS)]
     return Pooled(
@@ -95,11 +121,13 @@ def pooled(estimates: Sequence[Estimate], weights: Sequence[float]) -> Pooled:
         low=mean - half,
         high=mean + half,
         standard_error=error,
-        blocks=freedom + 1,
+        blocks=np.floor(freedom + 1e-9).astype(np.int64) + 1,
         short=np.asarray(np.stack([np.broadcast_to(e.short, e.values.shape) for e in estimates]).any(axis=0)),
-        runs=count,
+        freedom=freedom,
+        runs=used.sum(axis=0),
         agree=(np.where(used, np.sign(values), np.sign(mean)) == np.sign(mean)).all(axis=0),
-        apart=apart,
+        between=between,
+        apart=_apart(values, errors, used),
     )
 
 
@@ -151,25 +179,34 @@ def _shares(weights: FloatArray, used: BoolArray) -> FloatArray:
     return np.asarray(np.divide(parts, total, out=np.zeros(parts.shape), where=total > 0.0))
 
 
-def _within(parts: FloatArray, errors: FloatArray, blocks: IntArray) -> tuple[FloatArray, IntArray]:
-    """The error [...] of a mean of runs by their own errors, and its degrees of freedom [...]."""
+def _within(parts: FloatArray, errors: FloatArray, blocks: IntArray) -> tuple[FloatArray, FloatArray]:
+    """The variance [...] of a mean of runs by their own errors, with Satterthwaite's degrees of freedom."""
     squares = (parts * np.where(parts > 0.0, errors, 0.0)) ** 2
     variance = squares.sum(axis=0)
     fourth = (squares**2 / np.maximum(blocks - 1, 1)).sum(axis=0)
     # Runs without any spread, such as a combiner that is averaging, keep the blocks they have.
     fewest = np.where(parts > 0.0, blocks, blocks.max(axis=0)).min(axis=0) - 1
     freedom = np.divide(variance**2, fourth, out=np.array(fewest, dtype=np.float64), where=fourth > 0.0)
-    return np.sqrt(variance), np.floor(freedom + 1e-9).astype(np.int64)
+    return variance, freedom
 
 
 def _between(
-    parts: FloatArray, values: FloatArray, mean: FloatArray, used: BoolArray
+    parts: FloatArray, values: FloatArray, errors: FloatArray, used: BoolArray, mean: FloatArray
 ) -> tuple[FloatArray, IntArray]:
-    """The error [...] of a mean of runs by their spread around it, and how many runs [...] there are."""
-    count = used.sum(axis=0)
-    squares = (parts * np.where(used, values - mean, 0.0)) ** 2
-    factor = np.divide(count, count - 1, out=np.full(count.shape, np.nan), where=count > 1)
-    return np.sqrt(factor * squares.sum(axis=0)), count
+    """The standard deviation [...] between runs beyond their own errors, and its degrees of freedom [...].
+
+    The moment equation `sum w (y - mean)^2 = sum w (1 - w) (s^2 + between^2)`, its left side divided by
+    the median of chi square over its mean.
+    """
+    from scipy.special import chdtri  # slow to import, and most users of this package never get here
+
+    freedom = used.sum(axis=0) - 1
+    middle = np.where(freedom > 0, chdtri(np.maximum(freedom, 1), 0.5) / np.maximum(freedom, 1), 1.0)
+    spread = (parts * np.where(used, values - mean, 0.0) ** 2).sum(axis=0) / middle
+    scale = (parts * (1.0 - parts)).sum(axis=0)
+    explained = (parts * (1.0 - parts) * np.where(used, errors, 0.0) ** 2).sum(axis=0)
+    variance = np.divide(spread - explained, scale, out=np.zeros(mean.shape), where=scale > 0.0)
+    return np.sqrt(np.maximum(variance, 0.0)), freedom
 
 
 def _apart(values: FloatArray, errors: FloatArray, used: BoolArray) -> BoolArray:

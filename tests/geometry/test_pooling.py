@@ -35,23 +35,63 @@ def test_one_run_stays_as_it_is():
     assert (int(found.runs), bool(found.agree), bool(found.apart)) == (1, True, False)
 
 
-def test_errors_of_runs_add_up_with_satterthwaites_degrees_of_freedom():
-    found = pooled([estimate(1.0, 0.2, 24), estimate(1.2, 0.1, 8)], [300.0, 100.0])
+def test_errors_of_runs_that_agree_add_up_with_satterthwaites_degrees_of_freedom():
+    found = pooled([estimate(1.0, 0.2, 24), estimate(1.02, 0.1, 8)], [300.0, 100.0])
     variance = np.array([0.75 * 0.2, 0.25 * 0.1]) ** 2
-    freedom = int(variance.sum() ** 2 / (variance[0] ** 2 / 23 + variance[1] ** 2 / 7))
+    freedom = variance.sum() ** 2 / (variance[0] ** 2 / 23 + variance[1] ** 2 / 7)
     half = stats.t.ppf(0.975, freedom) * np.sqrt(variance.sum())
-    assert float(found) == pytest.approx(0.75 * 1.0 + 0.25 * 1.2)
+    assert float(found) == pytest.approx(0.75 * 1.0 + 0.25 * 1.02)
     assert float(found.standard_error) == pytest.approx(np.sqrt(variance.sum()))
-    assert int(found.blocks) == freedom + 1
-    assert (float(found.low), float(found.high)) == pytest.approx((1.05 - half, 1.05 + half))
+    assert (float(found.freedom), int(found.blocks)) == (pytest.approx(freedom), int(freedom) + 1)
+    assert float(found.between) == 0.0
+    assert (float(found.low), float(found.high)) == pytest.approx((1.005 - half, 1.005 + half))
 
 
-def test_runs_that_differ_by_more_than_their_errors_have_their_spread_as_error():
+def test_runs_without_errors_of_their_own_have_their_spread_by_the_median_of_chi_square():
     values = [1.0, 2.0, 3.0]
-    found = pooled([estimate(value, 0.01) for value in values], [1.0, 1.0, 1.0])
-    wanted = stats.t.interval(0.95, 2, loc=2.0, scale=np.std(values, ddof=1) / np.sqrt(3))
+    found = pooled([estimate(value, 1e-9) for value in values], [1.0, 1.0, 1.0])
+    scale = np.std(values, ddof=1) / np.sqrt(stats.chi2.median(2) / 2)
+    assert float(found.between) == pytest.approx(scale)
+    wanted = stats.t.interval(0.95, 2, loc=2.0, scale=scale / np.sqrt(3))
     assert bool(found.apart)
     assert (float(found.low), float(found.high)) == pytest.approx(wanted)
+
+
+def test_an_interval_moves_smoothly_as_one_run_moves_away():
+    gaps = np.arange(0.0, 0.12, 0.0005)
+    found = [pooled([estimate(0.0, 0.02), estimate(gap, 0.02)], [1.0, 1.0]) for gap in gaps]
+    widths = np.array([float(each.high - each.low) for each in found])
+    assert bool(found[-1].apart), "the run crosses the line at which intervals used to jump"
+    assert not bool(found[0].apart)
+    assert (np.diff(widths) >= -1e-12).all()
+    # The old switch made the width grow by 0.65 within one step of this grid.
+    assert np.diff(widths).max() < 0.012
+
+
+def test_the_variance_between_runs_is_added_run_by_run_with_the_weights_given():
+    values, errors = np.array([0.0, 2.0, 5.0]), np.array([0.3, 0.5, 0.8])
+    weights = np.array([0.2, 0.3, 0.5])
+    found = pooled([estimate(v, e) for v, e in zip(values, errors, strict=True)], weights)
+    mean = weights @ values
+    middle = stats.chi2.median(2) / 2
+    # The moment equation, solved by bisection instead of in closed form.
+    low, high = 0.0, 100.0
+    for _ in range(200):
+        tau = (low + high) / 2
+        expected = middle * sum(w * (1 - w) * (e**2 + tau**2) for w, e in zip(weights, errors, strict=True))
+        low, high = (tau, high) if expected < weights @ (values - mean) ** 2 else (low, tau)
+    assert float(found.between) == pytest.approx(tau)
+    assert float(found.standard_error) == pytest.approx(np.sqrt((weights**2) @ (errors**2 + tau**2)))
+
+
+@pytest.mark.parametrize("apart", [0.0, 1.0, 4.0])
+def test_intervals_of_three_runs_cover_the_mean_over_runs_however_far_they_are_apart(apart):
+    rng = np.random.default_rng(7)
+    errors = np.sqrt(rng.chisquare(23, size=(3, 3000)) / 23)
+    values = rng.normal(size=(3, 3000)) * np.hypot(1.0, apart)
+    found = pooled([estimate(v, e) for v, e in zip(values, errors, strict=True)], [1.0, 1.0, 1.0])
+    covered = np.mean((found.low <= 0.0) & (found.high >= 0.0))
+    assert 0.92 <= covered <= 0.985
 
 
 def test_cochrans_q_is_held_against_chi_square():
