@@ -1,5 +1,6 @@
 """Pure functions of Gramians and representations: NumPy float64, no state, no I/O, no randomness."""
 
+from gradprobe.geometry.actions import Action, combine, drop, focal_alone, focal_share
 from gradprobe.geometry.conflict import (
     Conflicts,
     conflict_energy,
@@ -23,8 +24,10 @@ from gradprobe.geometry.decision import (
     share_curve,
 )
 from gradprobe.geometry.diagnosis import Diagnosis, diagnose
+from gradprobe.geometry.effects import Effects, effects, harmful
 from gradprobe.geometry.gramian import HELDOUT, NOT_REACHED, BoolArray, FloatArray, Gramian, Group
 from gradprobe.geometry.intervals import Estimate, discoveries, mean_over_steps
+from gradprobe.geometry.moments import SecondMoments
 from gradprobe.geometry.noise import Signal, predicted_cosines, signal
 from gradprobe.geometry.oversmoothing import (
     GroupSpreads,
@@ -37,11 +40,13 @@ from gradprobe.geometry.oversmoothing import (
 from gradprobe.geometry.pooling import Pooled, pooled
 from gradprobe.geometry.quantity import Quantity
 from gradprobe.geometry.rank import EffectiveRank, effective_rank
+from gradprobe.geometry.spans import Span, window_of_steps
 from gradprobe.geometry.window import FoldProducts, TaskProducts, heldout_products
 
 __all__ = [
     "HELDOUT",
     "NOT_REACHED",
+    "Action",
     "Affinities",
     "BoolArray",
     "Comparison",
@@ -49,6 +54,7 @@ __all__ = [
     "CorrectedCosines",
     "Diagnosis",
     "EffectiveRank",
+    "Effects",
     "Estimate",
     "FloatArray",
     "FoldProducts",
@@ -59,11 +65,14 @@ __all__ = [
     "Pooled",
     "Quantity",
     "RowSpread",
+    "SecondMoments",
     "ShareCurve",
     "Signal",
+    "Span",
     "TaskProducts",
     "Trials",
     "affinities",
+    "combine",
     "components",
     "conflict_energy",
     "conflicts",
@@ -71,11 +80,16 @@ __all__ = [
     "cosines",
     "diagnose",
     "discoveries",
+    "drop",
     "effective_rank",
+    "effects",
+    "focal_alone",
     "focal_cosines",
+    "focal_share",
     "fresh_trials",
     "gain",
     "gradient_overlap",
+    "harmful",
     "heldout_products",
     "heldout_trials",
     "leverage",
@@ -91,4 +105,5 @@ __all__ = [
     "share_curve",
     "signal",
     "update_cosine",
+    "window_of_steps",
 ]
