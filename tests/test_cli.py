@@ -29,21 +29,32 @@ def table(tmp_path: Path) -> Path:
     return write_table(tmp_path / "table.csv")
 
 
-def test_help_needs_less_than_a_second_and_nothing_heavy() -> None:
+def processor_seconds(*command: str) -> float:
+    """The least processor time of three runs of a Python command."""
+    times = []
+    for _ in range(3):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([sys.executable, *command], capture_output=True, check=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    return min(times)
+
+
+def test_help_needs_little_more_than_its_own_libraries_and_nothing_heavy() -> None:
     script = (
         "import sys, gradprobe.cli; heavy = ('torch', 'pandas', 'matplotlib', 'rdkit', 'pyarrow'); "
         "print([name for name in heavy if name in sys.modules])"
     )
     loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert loaded.stdout.strip() == "[]"
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     answer = subprocess.run(
         [sys.executable, "-m", "gradprobe", "--help"], capture_output=True, text=True, check=True
     )
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert "compare" in answer.stdout
-    # Processor time, so that a busy machine does not fail the test.
-    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1.0
+    # How long this takes depends on the processor and on the versions of typer and rich, so their own import
+    # is the yardstick: about half of it. One heavy import would make it ten times as long.
+    libraries = processor_seconds("-c", "import typer.main, rich.console")
+    assert processor_seconds("-m", "gradprobe", "--help") < 5.0 * libraries
 
 
 def test_compare_report_and_show_work_on_a_table(

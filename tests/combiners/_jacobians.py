@@ -52,3 +52,16 @@ def jacobian(kind: str, tasks: int, parameters: int, seed: int = 0) -> FloatArra
 
 def update(combiner: Combiner, rows: FloatArray, focal: int = 0) -> FloatArray:
     return combiner.weights(rows @ rows.T, focal=focal) @ rows
+
+
+def assert_same_update(
+    actual: FloatArray, expected: FloatArray, rows: FloatArray, tolerance: float = 1e-9
+) -> None:
+    """Updates agree to `tolerance` of the longest gradient.
+
+    Updates, since weights are not unique where gradients depend on each other; a tolerance, since products of
+    the same gradients in another layout are rounded in another order, and by which one depends on the BLAS
+    kernel of the processor.
+    """
+    scale = np.linalg.norm(rows, axis=1).max()
+    np.testing.assert_allclose(actual / scale, expected / scale, rtol=0, atol=tolerance)

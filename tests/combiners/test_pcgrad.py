@@ -41,8 +41,9 @@ def test_random_orders_average_to_the_exact_expectation(tasks):
 
 def test_two_tasks_do_not_depend_on_the_order():
     rows = np.array([[1.0, 0.0], [-1.0, 1.0]])
-    draws = {tuple(get("pcgrad", seed=seed).weights(rows @ rows.T)) for seed in range(8)}
-    assert draws == {tuple(get("pcgrad", order="fixed").weights(rows @ rows.T))}
+    fixed = get("pcgrad", order="fixed").weights(rows @ rows.T)
+    for seed in range(8):
+        np.testing.assert_allclose(get("pcgrad", seed=seed).weights(rows @ rows.T), fixed, rtol=1e-14)
 
 
 def test_renumbering_the_tasks_changes_nothing_in_expectation():

@@ -3,15 +3,10 @@ import pytest
 
 from gradprobe.combiners import get
 
-from ._jacobians import CASES, VARIANTS, jacobian, update
+from ._jacobians import CASES, VARIANTS, assert_same_update, jacobian, update
 
 variants = pytest.mark.parametrize("combiner", VARIANTS.values(), ids=VARIANTS)
 cases = pytest.mark.parametrize(("kind", "tasks", "parameters"), CASES)
-
-
-def assert_same_update(actual, expected, rows, tolerance=1e-9):
-    scale = np.linalg.norm(rows, axis=1).max()
-    np.testing.assert_allclose(actual / scale, expected / scale, rtol=0, atol=tolerance)
 
 
 @variants
@@ -19,17 +14,8 @@ def assert_same_update(actual, expected, rows, tolerance=1e-9):
 def test_scaling_all_gradients_scales_the_update(combiner, kind, tasks, parameters):
     rows = jacobian(kind, tasks, parameters)
     expected = update(combiner, rows)
-    for scale in (1e-8, 1e-6, 1e-3, 1e3, 1e8):
+    for scale in (2.0**-200, 1e-8, 1e-6, 1e-3, 1e3, 1e8, 2.0**200):
         assert_same_update(update(combiner, scale * rows) / scale, expected, rows)
-
-
-@variants
-@cases
-def test_scaling_by_a_power_of_two_leaves_the_weights_bit_for_bit(combiner, kind, tasks, parameters):
-    rows = jacobian(kind, tasks, parameters)
-    expected = combiner.weights(rows @ rows.T)
-    for scale in (2.0**-27, 2.0**27, 2.0**-200):
-        np.testing.assert_array_equal(combiner.weights((scale * rows) @ (scale * rows).T), expected)
 
 
 @variants

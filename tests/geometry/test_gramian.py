@@ -102,8 +102,9 @@ def test_held_out_rows_enter_no_task():
     own = np.delete(J, 2, axis=1)
     plain = Gramian(FOLDS, gramian.layers, own @ own.transpose(0, 2, 1), ROWS, gramian.parameters)
     assert gramian.without_heldout().groups == FOLDS
-    np.testing.assert_array_equal(gramian.without_heldout().values, plain.values)
-    np.testing.assert_array_equal(gramian.by_task().values, plain.by_task().values)
+    # Products of fewer rows are rounded in another order: entries here are of order 1.
+    np.testing.assert_allclose(gramian.without_heldout().values, plain.values, atol=1e-13)
+    np.testing.assert_allclose(gramian.by_task().values, plain.by_task().values, atol=1e-13)
     assert gramian.by_task().rows == (5, 5, 5)
     np.testing.assert_allclose(gramian.merging.sum(axis=1), 1.0)
     assert not gramian.merging[:, 2].any()

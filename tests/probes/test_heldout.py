@@ -45,7 +45,8 @@ def test_a_run_judged_on_held_out_rows_is_the_unprobed_run_bit_for_bit(case):
                 judge = _loss(setup, setup.model, judges)["a"]
             own, without = probe.measure(losses, heldout=judge).gramian, plain.measure(losses).gramian
             assert own.groups[-1] == Group("a", "H")
-            np.testing.assert_array_equal(own.without_heldout().values, without.values)
+            # Two measurements: the held-out group may change the shape of a product, and so its rounding.
+            _oracles.assert_gramians_agree(own.without_heldout().values, without.values, 1e-6)
 
         return measure
 

@@ -162,6 +162,7 @@ def test_the_verdict_file_holds_the_summarys_verdicts(study, summary):
 
 
 def test_reports_of_the_same_source_are_the_same_bytes(tmp_path):
+    # In one process, with one version of matplotlib and its fonts; other machines may draw other bytes.
     first, second = (report(one_measurement(), tmp_path / f"{k}.html") for k in "ab")
     assert first.read_bytes() == second.read_bytes()
 

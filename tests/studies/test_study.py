@@ -78,6 +78,7 @@ def test_random_start_training_and_end_are_all_measured(finished: Plan) -> None:
 def test_results_do_not_depend_on_how_many_cells_run_side_by_side(finished: Plan, tmp_path: Path) -> None:
     plan = plan_study(finished.config, tmp_path / "out", command=["x"])
     run_study(plan, jobs=2)
+    # Equal bytes across processes: on one machine, one installation and one thread a process, as here.
     assert plan.folder.results.read_bytes() == finished.folder.results.read_bytes()
 
 
@@ -115,6 +116,7 @@ def test_a_killed_study_goes_on_and_ends_in_the_same_results(finished: Plan, tmp
     assert 1 <= len(done) < 6, "the kill should have come in the middle"
     stamps = {path: path.stat().st_mtime_ns for path in done}
     run_study(plan_study(options, out, command=["x"]), jobs=1)
+    # Equal bytes across processes: on one machine, one installation and one thread a process, as here.
     assert (out / "results.csv").read_bytes() == finished.folder.results.read_bytes()
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in stamps.items()), "finished cells ran again"
 

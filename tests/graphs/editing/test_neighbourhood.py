@@ -53,7 +53,8 @@ def test_many_nodes_at_once_take_the_whole_graph():
     model = node_model("gcn")
     with torch.no_grad():
         every = torch.arange(len(x)).flip(0)
-        assert torch.equal(NodeLogits(model, x, ring(len(x)), 0)(every), model(x, ring(len(x))).flip(0))
+        expected = model(x, ring(len(x))).flip(0)
+        torch.testing.assert_close(NodeLogits(model, x, ring(len(x)), 0)(every), expected)
 
 
 def test_negative_hops_are_refused():

@@ -86,7 +86,7 @@ def test_an_endpoint_that_hangs_is_left_after_the_timeout(stub: Endpoint) -> Non
     stub.hangs.clear()
     started = time.monotonic()
     assert refusal(stub, timeout=0.2) == "no answer within 0.2 s, in 1 try"
-    assert time.monotonic() - started < 3.0
+    assert time.monotonic() - started < 5.0  # the endpoint hangs for 10 s, whatever the machine
 
 
 def test_a_failure_that_may_pass_is_tried_again(stub: Endpoint) -> None:
