@@ -21,7 +21,9 @@ def test_the_update_solves_the_primal_problem(c, tasks, seed):
     expected = cagrad_primal(rows, c)
     actual = update(get("cagrad", c=c, rescale="none"), rows)
     floor = (rows @ actual).min()
-    assert floor >= (rows @ expected).min() - 1e-9
+    # The reference solver meets its constraints to about 1e-10 of the gains' scale.
+    slack = 1e-9 * np.linalg.norm(rows, axis=1).max() * np.linalg.norm(expected)
+    assert floor >= (rows @ expected).min() - slack
     np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-4 * np.linalg.norm(expected))
 
 
