@@ -3,7 +3,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test lint docs clean
+# Environments of other versions than the pinned ones; name others with: make lowest LOWEST=/tmp/lowest
+LOWEST ?= .venv-lowest
+NEWEST ?= .venv-newest
+
+.PHONY: demo test lint docs clean lowest newest campaign
 
 .venv/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -30,5 +34,20 @@ docs: .venv/.installed
 test: lint
 	$(BIN)/python -m pytest -q -n 2
 
+# The suite with the lowest versions that pyproject.toml declares, and with the newest there are. torch is the
+# pinned one. Neither is part of CI: an environment takes a few minutes and some 3 GB.
+lowest: RESOLUTION = lowest-direct
+lowest: OTHER = $(LOWEST)
+newest: RESOLUTION = highest
+newest: OTHER = $(NEWEST)
+lowest newest:
+	$(PYTHON) -m venv --clear $(OTHER)
+	$(OTHER)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch uv
+	grep '^torch==' constraints.txt > $(OTHER)/torch.txt
+	$(OTHER)/bin/uv pip install --quiet --python $(OTHER)/bin/python --resolution $(RESOLUTION) \
+		--constraint $(OTHER)/torch.txt -e '.[all,test,docs]'
+	$(OTHER)/bin/uv pip freeze --quiet --python $(OTHER)/bin/python
+	$(OTHER)/bin/python -m pytest -q -n 2
+
 clean:
-	rm -rf .venv build site *.egg-info .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf .venv $(LOWEST) $(NEWEST) build site *.egg-info .mypy_cache .ruff_cache .import_linter_cache

@@ -24,8 +24,7 @@ _GAINS_NOTE = (
     "Control: averaging with the combiner's mean focal share. Prediction: at equal length, on held-out rows "
     f"where there are some, else on fresh ones; a gain below {100 * MARGIN:g} % is too small to matter. On "
     "fresh rows an update is that of half a batch. Intervals hold for the molecules that were measured: "
-    "where steps repeat them, not for others. With two or three runs, intervals are too narrow where runs "
-    "differ by a little less than a test can tell."
+    "where steps repeat them, not for others."
 )
 _MANY_ROWS = 40
 
@@ -163,7 +162,7 @@ def _yardsticks(summary: Summary) -> Iterator[str]:
             yield (
                 f"{encoder.name}, {outcome.name}: averaging's own effect {_absolute(effect)}, over "
                 f"{outcome.steps}{thinned} measured minibatch steps of {count(outcome.runs, 'run')}"
-                f"{', whose spread is the error where they differ' if outcome.runs > 1 else ''}."
+                f"{', whose spread is part of the intervals' if outcome.runs > 1 else ''}."
             )
         for reason in dict.fromkeys((decision.no_heldout, decision.no_fresh)):
             missing = (decision.heldout is None and reason == decision.no_heldout) or (
