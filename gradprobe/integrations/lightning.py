@@ -162,7 +162,7 @@ class GradientProbeCallback(Callback):
         if not self._heldout_every or count % self._heldout_every:
             return
         batches = ValidationBatches(trainer, pl_module)
-        with inert(pl_module, batches.generators):
+        with inert(pl_module, loader=batches.loaders):
             record = self._probe.measure_loader(
                 batches,
                 self._heldout_losses(trainer),

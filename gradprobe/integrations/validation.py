@@ -7,9 +7,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-import torch
-
-from gradprobe.probes.inert import generators_of, separate_pass
+from gradprobe.probes.inert import separate_pass
 
 if TYPE_CHECKING:
     from lightning.pytorch import LightningModule, Trainer
@@ -26,9 +24,9 @@ class ValidationBatches:
         self._loaders = list(_flatten(trainer.val_dataloaders))
 
     @property
-    def generators(self) -> list[torch.Generator]:
-        """What iterating draws from, besides the global random state."""
-        return [generator for loader in self._loaders for generator in generators_of(loader)]
+    def loaders(self) -> list[Any]:
+        """What iterating goes through: measuring must not move it."""
+        return self._loaders
 
     def __iter__(self) -> Iterator[Any]:
         limits = self._trainer.num_val_batches

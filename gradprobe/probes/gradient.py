@@ -35,7 +35,7 @@ from gradprobe.gradients import (
 from gradprobe.probes.describe import describe, with_trunk
 from gradprobe.probes.folds import MoleculeNames, Rows, StandingFolds, rows_by_position, split_into_folds
 from gradprobe.probes.heldout import HeldoutPass, heldout_group
-from gradprobe.probes.inert import evaluating, generators_of, inert, separate_pass
+from gradprobe.probes.inert import evaluating, inert, separate_pass
 from gradprobe.probes.losses import GroupLoss, check_losses, whole_tasks
 from gradprobe.probes.measurement import Measurement, joined
 from gradprobe.probes.partition import NOTE as PARTITION
@@ -236,7 +236,7 @@ class GradientProbe:
         if step is not None:
             self._last_step = step
         changed = self._renew_trunk()
-        with inert(self._model, generators_of(loader)), evaluating(self._model):
+        with inert(self._model, loader=loader), evaluating(self._model):
             # Which losses reach a parameter, the trunk's definition, is the loop's to say.
             engine = self._engine if self._shared is not None else LoopEngine()
             sums = JacobianSum(self._shared or all_parameters(self._model, self._layers), engine)

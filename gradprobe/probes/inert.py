@@ -3,44 +3,52 @@
 from __future__ import annotations
 
 import copy
-import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.nn.parameter import is_lazy
 from torch.utils.data import DataLoader
 
 from gradprobe.errors import InputError
+from gradprobe.gradients.state import Reach, Snapshot, random_state
 
-# What a module keeps in its dictionary besides its state: registries that are restored by their own means.
-_REGISTRIES = frozenset(vars(nn.Module())) - {"training"}
+_MODEL = Reach(refuse="model")
+# Rows of a data set are read, not copied, and long lists of them are not searched for state.
+_LOADER = Reach(refuse="loader", modules=False, longest=100)
 
 
 @contextmanager
-def inert(model: nn.Module, generators: Iterable[Any] = ()) -> Iterator[None]:
-    """A block after which model and random state are bit for bit what they were, exceptions included.
+def inert(
+    model: nn.Module, generators: Iterable[Any] = (), *, loader: object = None, autocast: bool = False
+) -> Iterator[None]:
+    """A block after which model, loader and random state are bit for bit what they were, exceptions included.
 
-    Restores buffers (batch-norm statistics move when a checkpoint is recomputed), train and eval
-    flags, the plain attributes of every module (a stateful metric used as a criterion), the global
-    random states of torch, CUDA, NumPy and Python, and the given generators of theirs. Gradient hooks on
-    parameters, which `torch.autograd.grad` would call, are silent inside: what is measured is the
-    gradient before them. Gradients are enabled and autocast is off inside, whatever the caller has.
+    Restores everything mutable within reach of the model's modules: parameters (an embedding with
+    `max_norm` and a momentum encoder move in the forward pass), buffers, train and eval flags, attributes
+    with what is in their containers, generators; `.grad`; the global random states of torch, CUDA, NumPy
+    and Python; the generators that are given; and of a loader what its samplers, its `collate_fn` and its
+    data set hold besides the rows. See `gradients.state.Snapshot` for what is left alone. Gradient hooks on
+    parameters, which `torch.autograd.grad` would call, are silent inside: what is measured is the gradient
+    before them. Gradients are enabled inside; autocast is off, whatever the caller has, unless `autocast`.
 
     Not covered: hooks on intermediate tensors (`retain_grad` among them) and on modules, which run
     once a backward pass; and state outside the model, such as a metric of the caller's own.
+
+    Raises:
+        InputError: some state can be neither copied nor put back; names it. Nothing has been touched then.
     """
     with ExitStack() as stack:
-        stack.enter_context(_random_state(generators))
-        stack.enter_context(_module_state(model))
-        stack.enter_context(_silent_hooks(model))
+        stack.enter_context(_kept(model, generators, loader))
+        stack.enter_context(random_state())
+        stack.enter_context(_silent_parameters(model))
+        _expect_no_exchange(model)
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
-        for device in {parameter.device.type for parameter in model.parameters()}:
+        for device in {parameter.device.type for parameter in model.parameters()} if not autocast else ():
             stack.enter_context(torch.autocast(device, enabled=False))
         yield
 
@@ -70,19 +78,6 @@ def evaluating(model: nn.Module) -> Iterator[None]:
     yield
 
 
-def generators_of(loader: Any) -> list[Any]:
-    """The generators of torch, NumPy and Python that a loader, its samplers or its data set hold.
-
-    Iterating draws from them, besides the global random states.
-    """
-    batches, dataset = getattr(loader, "batch_sampler", None), getattr(loader, "dataset", None)
-    places = [loader, getattr(loader, "sampler", None), batches, getattr(batches, "sampler", None), dataset]
-    while (dataset := getattr(dataset, "dataset", None)) is not None:  # a subset's own
-        places.append(dataset)
-    held = [value for place in places for value in getattr(place, "__dict__", {}).values()]
-    return list({id(value): value for value in held if _rewind(value) is not None}.values())
-
-
 def separate_pass(loader: Iterable[Any]) -> Iterable[Any]:
     """What to iterate over in place of a loader that the caller may be in the middle of.
 
@@ -105,96 +100,45 @@ def _own_validation_switch(model: nn.Module) -> Any:
 
 
 @contextmanager
-def _random_state(generators: Iterable[Any]) -> Iterator[None]:
-    rewinds = [rewind for generator in generators if (rewind := _rewind(generator)) is not None]
-    python, legacy = random.getstate(), np.random.get_state()  # noqa: NPY002
-    cpu = torch.get_rng_state()
-    started = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
-    cuda = torch.cuda.get_rng_state_all() if started else None
+def _kept(model: nn.Module, generators: Iterable[Any], loader: object) -> Iterator[None]:
+    snapshots = [Snapshot({"": model, "generators": list(generators)}, _MODEL)]
+    if loader is not None and not isinstance(loader, Iterator):
+        snapshots.append(Snapshot({"": loader}, _LOADER))
     try:
         yield
     finally:
-        random.setstate(python)
-        np.random.set_state(legacy)  # noqa: NPY002
-        torch.set_rng_state(cpu)
-        if cuda is not None:
-            torch.cuda.set_rng_state_all(cuda)
-        for rewind in rewinds:
-            rewind()
-
-
-def _rewind(generator: Any) -> Callable[[], object] | None:
-    """What puts a generator back to where it is now; None for what is no generator."""
-    if isinstance(generator, torch.Generator | np.random.RandomState):
-        return partial(generator.set_state, generator.get_state())  # type: ignore[arg-type]
-    if isinstance(generator, np.random.Generator):
-        return partial(setattr, generator.bit_generator, "state", generator.bit_generator.state)
-    if isinstance(generator, random.Random):
-        return partial(generator.setstate, generator.getstate())
-    return None
+        for snapshot in reversed(snapshots):
+            snapshot.restore()
 
 
 @contextmanager
-def _module_state(model: nn.Module) -> Iterator[None]:
-    saved = [(module, _snapshot(module)) for module in model.modules()]
+def _silent_parameters(model: nn.Module) -> Iterator[None]:
+    """Parameters without hooks and without `.grad`, which a backward pass inside a function could fill."""
+    parameters = list(model.parameters())
+    gradients = [parameter.grad for parameter in parameters]
+    held = [
+        hooks
+        for parameter in parameters
+        for hooks in (parameter._backward_hooks, parameter._post_accumulate_grad_hooks)
+        if hooks
+    ]
+    saved = [(hooks, dict(hooks)) for hooks in held]
+    for hooks in held:
+        hooks.clear()
+    for parameter in parameters:
+        parameter.grad = None
     try:
         yield
     finally:
-        for module, state in saved:
-            _restore(module, *state)
-
-
-_State = tuple[dict[str, Any], dict[str, Any]]
-
-
-def _snapshot(module: nn.Module) -> tuple[_State, _State]:
-    plain = {name: value for name, value in vars(module).items() if name not in _REGISTRIES}
-    buffers = dict(module._buffers)
-    return (plain, _contents(plain)), (buffers, _contents(buffers))
-
-
-def _contents(values: dict[str, Any]) -> dict[str, Any]:
-    """Copies of what could be changed in place: tensors and containers (a metric's states are either)."""
-    return {
-        name: value.detach().clone() if isinstance(value, Tensor) else copy.copy(value)
-        for name, value in values.items()
-        if isinstance(value, list | dict | set) or (isinstance(value, Tensor) and not _is_expanded(value))
-    }
-
-
-def _is_expanded(tensor: Tensor) -> bool:
-    """Whether elements share memory; PyTorch refuses to write into such a tensor."""
-    return tensor.layout == torch.strided and any(
-        step == 0 and size > 1 for step, size in zip(tensor.stride(), tensor.shape, strict=True)
-    )
-
-
-def _restore(module: nn.Module, plain: _State, buffers: _State) -> None:
-    for name in [name for name in vars(module) if name not in _REGISTRIES and name not in plain[0]]:
-        del vars(module)[name]
-    vars(module).update(plain[0])
-    module._buffers.clear()
-    module._buffers.update(buffers[0])
-    for values, contents in (plain, buffers):
-        for name, content in contents.items():
-            if isinstance(content, Tensor):
-                # Through .data, so that autograd does not take the buffer for modified by the user.
-                values[name].data.copy_(content)
-            elif isinstance(content, list):
-                values[name][:] = content
-            else:
-                values[name].clear()
-                values[name].update(content)
-
-
-@contextmanager
-def _silent_hooks(model: nn.Module) -> Iterator[None]:
-    hooked = [parameter for parameter in model.parameters() if parameter._backward_hooks]
-    saved = [(parameter._backward_hooks, dict(parameter._backward_hooks or {})) for parameter in hooked]
-    for hooks, _ in saved:
-        hooks.clear()  # type: ignore[union-attr]
-    try:
-        yield
-    finally:
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter.grad = gradient
         for hooks, entries in saved:
-            hooks.update(entries)  # type: ignore[union-attr]
+            hooks.update(entries)
+
+
+def _expect_no_exchange(model: nn.Module) -> None:
+    """Keep forward passes of ours from preparing an exchange of gradients or buffers between processes."""
+    for module in model.modules():
+        if isinstance(module, DistributedDataParallel):
+            module.require_backward_grad_sync = False
+            module.require_forward_param_sync = False

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from gradprobe.errors import InputError, MeasurementError
 from gradprobe.geometry import EffectiveRank, effective_rank
 from gradprobe.probes.describe import check_destination, describe
-from gradprobe.probes.inert import evaluating, generators_of, inert, separate_pass
+from gradprobe.probes.inert import evaluating, inert, separate_pass
 from gradprobe.trace import QuantityRecord, Trace
 
 
@@ -74,7 +74,7 @@ class RepresentationProbe:
             MeasurementError: its output is not a finite matrix [b, d].
         """
         rows: list[Tensor] = []
-        with inert(self._model, generators_of(loader)), evaluating(self._model), torch.no_grad():
+        with inert(self._model, loader=loader), evaluating(self._model), torch.no_grad():
             handle = self._layer.register_forward_hook(
                 lambda _module, _inputs, output: rows.append(self._kept(output))
             )

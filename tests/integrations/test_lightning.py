@@ -92,7 +92,7 @@ def test_a_probed_run_is_the_unprobed_run_bit_for_bit(tmp_path, options):
 
 def test_a_probe_that_is_not_inert_is_caught_by_the_same_comparison(tmp_path, monkeypatch):
     @contextmanager
-    def careless(*_):
+    def careless(*_, **__):
         with torch.inference_mode(False), torch.enable_grad():
             yield
 

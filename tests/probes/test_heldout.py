@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from gradprobe.errors import InputError, MeasurementError
 from gradprobe.geometry import Group, heldout_products
 from gradprobe.probes import GradientProbe, inert
-from gradprobe.probes.inert import generators_of
 from gradprobe.trace import Trace
 from tests import _oracles
 from tests._zoo import Setup, zoo
@@ -25,7 +24,7 @@ TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-4}
 
 def _judges(setup: Setup) -> Any:
     """A batch of the case with focal rows, from a pass of its own."""
-    with inert(setup.model, generators_of(setup.loader)):
+    with inert(setup.model, loader=setup.loader):
         return next(b for b in setup.loader if _loss(setup, setup.model, b)["a"].numel())
 
 

@@ -1,0 +1,6 @@
+"""Mutable state that hangs on a model, a loader or a graph: kept, and put back bit for bit."""
+
+from gradprobe.gradients.state.generators import random_state, rewind
+from gradprobe.gradients.state.snapshot import Reach, Snapshot
+
+__all__ = ["Reach", "Snapshot", "random_state", "rewind"]
