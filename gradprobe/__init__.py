@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         KernelProbe,
         NodeGradientProbe,
         RepresentationProbe,
+        by_task,
     )
     from gradprobe.reports import report
     from gradprobe.trace import Trace
@@ -31,6 +32,7 @@ __all__ = [
     "RepresentationProbe",
     "Trace",
     "__version__",
+    "by_task",
     "report",
 ]
 
@@ -42,6 +44,7 @@ _HOMES = {
     "NodeGradientProbe": "gradprobe.probes",
     "RepresentationProbe": "gradprobe.probes",
     "Trace": "gradprobe.trace",
+    "by_task": "gradprobe.probes",
     "report": "gradprobe.reports",
 }
 

@@ -161,7 +161,7 @@ def test_a_configuration_is_one_that_compare_takes(block):
 )
 def test_python_that_is_no_session_is_part_of_an_example_that_runs(block):
     examples = [path.read_text(encoding="utf-8") for path in (ROOT / "examples").glob("*.py")]
-    shown = [textwrap.indent(block.text, " " * indent) for indent in (0, 4, 8)]
+    shown = [textwrap.indent(block.text, " " * indent) for indent in (0, 4, 8, 16)]
     assert any(text in example for text in shown for example in examples)
 
 

@@ -24,7 +24,7 @@ from gradprobe.trace import GramianRecord, Trace
 try:
     from lightning.pytorch import Callback, LightningModule, Trainer
 except ImportError as absent:
-    raise missing_extra("lightning", "molecules") from absent
+    raise missing_extra("lightning", "lightning") from absent
 
 _FOLDER = "gradient_trace"
 

@@ -8,6 +8,7 @@ from gradprobe.probes.kernel import KernelMeasurement, KernelProbe
 from gradprobe.probes.node_gradients import NodeGradients
 from gradprobe.probes.nodes import NodeGradientProbe
 from gradprobe.probes.representation import RepresentationProbe
+from gradprobe.probes.tasks import by_task
 
 __all__ = [
     "DepthProbe",
@@ -19,6 +20,7 @@ __all__ = [
     "NodeGradients",
     "RepresentationProbe",
     "SignalProfile",
+    "by_task",
     "evaluating",
     "inert",
 ]

@@ -190,7 +190,7 @@ def _set_up(
     try:
         from lightning.fabric import Fabric
     except ImportError as error:
-        raise missing_extra("lightning", "molecules") from error
+        raise missing_extra("lightning", "lightning") from error
 
     optimizer = torch.optim.Adam(
         model.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay
