@@ -38,6 +38,8 @@ test: lint
 # pinned one. Neither is part of CI: an environment takes a few minutes and some 3 GB.
 lowest: RESOLUTION = lowest-direct
 lowest: OTHER = $(LOWEST)
+# Old libraries beside new ones call what these deprecate; that is no fault of ours.
+lowest: OTHER_WARNINGS = -W ignore::DeprecationWarning -W ignore::FutureWarning
 newest: RESOLUTION = highest
 newest: OTHER = $(NEWEST)
 lowest newest:
@@ -47,7 +49,7 @@ lowest newest:
 	$(OTHER)/bin/uv pip install --quiet --python $(OTHER)/bin/python --resolution $(RESOLUTION) \
 		--constraint $(OTHER)/torch.txt -e '.[all,test,docs]'
 	$(OTHER)/bin/uv pip freeze --quiet --python $(OTHER)/bin/python
-	$(OTHER)/bin/python -m pytest -q -n 2
+	$(OTHER)/bin/python -m pytest -q -n 2 $(OTHER_WARNINGS)
 
 clean:
 	rm -rf .venv $(LOWEST) $(NEWEST) build site *.egg-info .mypy_cache .ruff_cache .import_linter_cache

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
@@ -10,7 +12,8 @@ from gradprobe.errors import InputError
 from gradprobe.geometry.gramian import FloatArray
 
 IntArray = npt.NDArray[np.int64]
-SparseMatrix = sparse.csr_array[np.float64, tuple[int, int]]
+# As text, since the class takes parameters at run time only in later versions of scipy than the lowest.
+SparseMatrix: TypeAlias = "sparse.csr_array[np.float64, tuple[int, int]]"
 
 
 def normalised_adjacency(edge_index: IntArray, nodes: int, *, self_loops: bool = True) -> SparseMatrix:
