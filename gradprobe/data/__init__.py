@@ -2,26 +2,33 @@
 
 from gradprobe.data.catalog import Dataset, TaskSummary, describe, list_datasets, load_table
 from gradprobe.data.checks import MIN_LABELS, check_tasks
+from gradprobe.data.columns import ColumnDecision
 from gradprobe.data.embedded import physchem
 from gradprobe.data.join import join_tables
+from gradprobe.data.options import TableOptions
 from gradprobe.data.reading import read_table
-from gradprobe.data.splits import Fold, IntArray, Split, SplitKind, split_molecules, task_rows
-from gradprobe.data.table import MoleculeTable, Origin, SkippedRow, TaskKind
+from gradprobe.data.splits import Fold, Split, SplitKind, split_molecules, task_rows
+from gradprobe.data.table import MoleculeTable, Origin, Repeats, SkippedRow, TaskKind
 from gradprobe.data.targets import TargetScaling
+from gradprobe.data.task_labels import IntArray, TaskLabels
 from gradprobe.data.writing import write_skipped, write_table
 
 __all__ = [
     "MIN_LABELS",
+    "ColumnDecision",
     "Dataset",
     "Fold",
     "IntArray",
     "MoleculeTable",
     "Origin",
+    "Repeats",
     "SkippedRow",
     "Split",
     "SplitKind",
+    "TableOptions",
     "TargetScaling",
     "TaskKind",
+    "TaskLabels",
     "TaskSummary",
     "check_tasks",
     "describe",

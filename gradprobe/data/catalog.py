@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from gradprobe.data.embedded import physchem
-from gradprobe.data.labels import log10_labels
+from gradprobe.data.formats.raw import Progress
+from gradprobe.data.log10 import log10_labels, log10_offsets
+from gradprobe.data.options import TableOptions
 from gradprobe.data.reading import read_table
 from gradprobe.data.suggest import did_you_mean, listed
 from gradprobe.data.table import MoleculeTable, TaskKind
@@ -54,13 +56,15 @@ def list_datasets() -> tuple[Dataset, ...]:
 def load_table(
     source: str | Path,
     *,
-    smiles: str = "smiles",
+    smiles: str | None = None,
     tasks: Sequence[str] | None = None,
     log10: Sequence[str] = (),
+    options: TableOptions | None = None,
+    progress: Progress | None = None,
 ) -> MoleculeTable:
     """The table of an embedded data set by its name, or else of a file (`read_table`).
 
-    `smiles` matters for files only.
+    `smiles`, `options` and `progress` matter for files only.
 
     Raises:
         InputError: neither a data set nor a readable file, or a task that it does not have.
@@ -72,10 +76,10 @@ def load_table(
                 f"table: expected a file or one of {listed(list(_EMBEDDED))}, got {str(source)!r}"
                 f"{did_you_mean(str(source), list(_EMBEDDED))}"
             )
-        return read_table(source, smiles=smiles, tasks=tasks, log10=log10)
+        return read_table(source, smiles=smiles, tasks=tasks, log10=log10, options=options, progress=progress)
     table = _EMBEDDED[str(source)]()
-    for task in log10:
-        table = _with_log10(table, task)
+    for task, offset in log10_offsets(log10, table.tasks).items():
+        table = _with_log10(table, task, offset)
     return table if tasks is None else table.select(tasks)
 
 
@@ -90,8 +94,7 @@ def describe(source: MoleculeTable | str) -> tuple[TaskSummary, ...]:
 
 
 def _summary(table: MoleculeTable, task: str) -> TaskSummary:
-    labels = table.column(task)
-    labels = labels[np.isfinite(labels)]
+    labels = table.of(task).exact
     origin = table.origins.get(task)
     return TaskSummary(
         task=task,
@@ -106,9 +109,10 @@ def _summary(table: MoleculeTable, task: str) -> TaskSummary:
     )
 
 
-def _with_log10(table: MoleculeTable, task: str) -> MoleculeTable:
-    labels = table.labels.copy()
-    labels[:, table.tasks.index(task)] = log10_labels(task, table.column(task))
+def _with_log10(table: MoleculeTable, task: str, offset: float) -> MoleculeTable:
+    own = table.of(task)
     origins = dict(table.origins)
-    origins[task] = replace(origins[task], unit=f"log10({origins[task].unit})")
-    return replace(table, labels=labels, origins=origins)
+    if task in origins:
+        origins[task] = replace(origins[task], unit=f"log10({origins[task].unit})")
+    labelled = {**table.labelled, task: own.mapped(log10_labels(task, own.values, offset))}
+    return replace(table, labelled=labelled, origins=origins)

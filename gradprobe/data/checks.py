@@ -29,8 +29,7 @@ def check_tasks(table: MoleculeTable, focal: str) -> None:
     if len(table.tasks) < 2:
         raise InputError(f"tasks: expected at least two, got only {focal!r}; add an auxiliary")
     for task in table.tasks:
-        labels = table.column(task)
-        labels = labels[np.isfinite(labels)]
+        labels = table.of(task).exact
         if len(labels) < MIN_LABELS:
             lost = f" and {len(table.skipped)} unreadable rows" if table.skipped else ""
             raise InputError(

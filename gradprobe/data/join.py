@@ -1,90 +1,129 @@
-"""One table from files that each hold one task."""
+"""One table from columns of several files."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from gradprobe.data.files import stem_of
+from gradprobe.data.formats import stem_of
+from gradprobe.data.log10 import log10_offsets
+from gradprobe.data.options import TableOptions
 from gradprobe.data.reading import read_table
 from gradprobe.data.suggest import listed
 from gradprobe.data.table import MoleculeTable
+from gradprobe.data.task_labels import TaskLabels
 from gradprobe.errors import InputError
 
 
 def join_tables(
-    paths: Sequence[str | Path], *, smiles: str, values: Sequence[str], log10: Sequence[str] = ()
+    paths: Sequence[str | Path],
+    *,
+    values: Sequence[str] = (),
+    smiles: str | None = None,
+    log10: Sequence[str] = (),
+    options: TableOptions | None = None,
 ) -> MoleculeTable:
-    """The molecules of several files, with one task for each file and value column.
+    """The molecules of several files, with one task for each column of labels taken from them.
 
-    An outer join on canonical SMILES: a molecule carries the labels of every file that has it.
-    Repeats within a file are merged as in `read_table`. A task is named after its file (`caco2.csv`:
-    `caco2`), with several value columns after both (`caco2.Y`). `log10` names tasks to take the
-    decimal logarithm of. Skipped and merged rows add up.
+    A path may name its column after a colon (`a.csv:pIC50`); `values` are the columns of those that do not.
+    An outer join on canonical SMILES: a molecule carries the labels of every file that has it. Repeats
+    within a file are merged as in `read_table`. A task is named after its file (`caco2.csv`: `caco2`), with
+    several value columns after both (`caco2.Y`); with a colon after its column, or after both where two
+    files have a column of that name. `log10` names tasks to take the decimal logarithm of, as `TASK` or
+    `TASK:OFFSET`. `smiles` is the column of SMILES; None finds it in each file. Skipped and merged rows add
+    up.
 
     Raises:
-        InputError: no files, two of one name, or a file that `read_table` refuses.
+        InputError: no files or columns, two tasks of one name, or a file that `read_table` refuses.
     """
-    files = [Path(path) for path in paths]
-    names = {file: _task_names(file, values) for file in files}
-    tasks = [task for file in files for task in names[file].values()]
-    _check_names(files, values, tasks, log10)
+    sources = [_source(path, values) for path in paths]
+    if not sources or any(not source.columns for source in sources):
+        raise InputError(
+            f"join: expected files and a value column, got {len(sources)} files and {len(values)} columns; "
+            "name a column with --value or after the file and a colon"
+        )
+    tasks = _task_names(sources)
+    offsets = log10_offsets(log10, [task for own in tasks for task in own])
     tables = [
         read_table(
-            file,
+            source.path,
             smiles=smiles,
-            tasks=list(names[file]),
-            log10=[column for column, task in names[file].items() if task in log10],
+            tasks=source.columns,
+            log10=[
+                f"{column}:{offsets[task]!r}"
+                for column, task in zip(source.columns, own, strict=True)
+                if task in offsets
+            ],
+            options=options,
         )
-        for file in files
+        for source, own in zip(sources, tasks, strict=True)
     ]
     return _outer_join(tables, tasks)
 
 
-def _task_names(file: Path, values: Sequence[str]) -> dict[str, str]:
-    """The task that each value column of a file becomes."""
-    stem = stem_of(file)
-    return {column: stem if len(values) == 1 else f"{stem}.{column}" for column in values}
+@dataclass(frozen=True)
+class _Source:
+    """A file, the columns to take from it, and whether the path itself named one."""
+
+    path: Path
+    columns: tuple[str, ...]
+    named: bool
 
 
-def _outer_join(tables: Sequence[MoleculeTable], tasks: Sequence[str]) -> MoleculeTable:
+def _source(path: str | Path, values: Sequence[str]) -> _Source:
+    whole, (before, colon, column) = Path(path), str(path).rpartition(":")
+    if colon and column and not whole.exists() and Path(before).exists():
+        return _Source(Path(before), (column,), named=True)
+    return _Source(whole, tuple(dict.fromkeys(values)), named=False)
+
+
+def _task_names(sources: Sequence[_Source]) -> list[tuple[str, ...]]:
+    """The task that each column of each file becomes."""
+    shared = Counter(column for source in sources if source.named for column in source.columns)
+    names = []
+    for source in sources:
+        stem = stem_of(source.path)
+        if source.named:
+            names.append(
+                tuple(f"{stem}.{column}" if shared[column] > 1 else column for column in source.columns)
+            )
+        else:
+            names.append(
+                (stem,) if len(source.columns) == 1 else tuple(f"{stem}.{c}" for c in source.columns)
+            )
+    repeated = [task for task, count in Counter(task for own in names for task in own).items() if count > 1]
+    if repeated:
+        raise InputError(f"join: expected distinct file names, got {listed(repeated)} twice; rename a file")
+    return names
+
+
+def _outer_join(tables: Sequence[MoleculeTable], tasks: Sequence[tuple[str, ...]]) -> MoleculeTable:
     molecules = dict.fromkeys(text for table in tables for text in table.smiles)
     position = {text: row for row, text in enumerate(molecules)}
-    labels = np.full((len(position), len(tasks)), np.nan)
-    column = 0
-    kinds = {}
-    conflicts = {}
-    for table in tables:
-        rows = [position[text] for text in table.smiles]
-        for name in table.tasks:
-            task = tasks[column]
-            labels[rows, column] = table.column(name)
-            kinds[task] = table.kinds[name]
-            if name in table.conflicts:
-                conflicts[task] = table.conflicts[name]
-            column += 1
+    new_names = [dict(zip(table.tasks, own, strict=True)) for table, own in zip(tables, tasks, strict=True)]
+    joined = list(zip(tables, new_names, strict=True))
     return MoleculeTable(
         smiles=tuple(position),
-        tasks=tuple(tasks),
-        labels=labels,
-        kinds=kinds,
+        labelled={
+            names[task]: _moved(table.of(task), table, position)
+            for table, names in joined
+            for task in table.tasks
+        },
+        kinds={names[task]: table.kinds[task] for table, names in joined for task in table.tasks},
         skipped=tuple(row for table in tables for row in table.skipped),
         merged=sum(table.merged for table in tables),
-        conflicts=conflicts,
+        conflicts={names[task]: count for table, names in joined for task, count in table.conflicts.items()},
+        origins={names[task]: origin for table, names in joined for task, origin in table.origins.items()},
+        repeats={names[task]: found for table, names in joined for task, found in table.repeats.items()},
+        censored={names[task]: count for table, names in joined for task, count in table.censored.items()},
     )
 
 
-def _check_names(
-    files: Sequence[Path], values: Sequence[str], tasks: Sequence[str], log10: Sequence[str]
-) -> None:
-    if not files or not values:
-        raise InputError(f"join: expected files and a value column, got {len(files)} and {len(values)}")
-    repeated = [task for task, count in Counter(tasks).items() if count > 1]
-    if repeated:
-        raise InputError(f"join: expected distinct file names, got {listed(repeated)} twice; rename a file")
-    unknown = [name for name in log10 if name not in tasks]
-    if unknown:
-        raise InputError(f"log10: expected some of the tasks {listed(tasks)}, got {listed(unknown)}")
+def _moved(labels: TaskLabels, table: MoleculeTable, position: dict[str, int]) -> TaskLabels:
+    rows = np.array([position[table.smiles[row]] for row in labels.rows], dtype=np.intp)
+    order = np.argsort(rows)
+    return TaskLabels(rows[order], labels.values[order], labels.bounds[order])

@@ -11,6 +11,7 @@ from gradprobe.data.checks import is_constant
 from gradprobe.data.splits import Split, task_rows
 from gradprobe.data.suggest import listed
 from gradprobe.data.table import MoleculeTable
+from gradprobe.data.task_labels import EXACT
 from gradprobe.errors import InputError
 from gradprobe.geometry.gramian import FloatArray
 
@@ -19,7 +20,8 @@ from gradprobe.geometry.gramian import FloatArray
 class TargetScaling:
     """A centre [m] and a spread [m] for each task: mean and standard deviation of its own train fold.
 
-    The standard deviation is the population's. Classification labels stay 0 and 1: centre 0, spread 1.
+    The standard deviation is the population's, of measured labels alone: bounds such as `<5` are scaled like
+    them but count for nothing here. Classification labels stay 0 and 1: centre 0, spread 1.
     """
 
     tasks: tuple[str, ...]
@@ -36,7 +38,8 @@ class TargetScaling:
         centre = np.zeros(len(table.tasks))
         spread = np.ones(len(table.tasks))
         for column, task in enumerate(table.tasks):
-            labels = table.column(task)[task_rows(table, split, task, "train")]
+            values, bounds = table.of(task).at(task_rows(table, split, task, "train"))
+            labels = values[bounds == EXACT]
             if is_constant(labels):
                 raise InputError(
                     f"tasks: expected different labels of {task!r} in the train fold, got {len(labels)} "
@@ -55,9 +58,14 @@ class TargetScaling:
         columns = [self._column(task) for task in tasks]
         return TargetScaling(tuple(tasks), self.centre[columns], self.spread[columns])
 
-    def scale(self, labels: FloatArray) -> FloatArray:
-        """Labels [..., m] on the scale a model is trained on; missing ones stay NaN."""
-        return np.asarray((labels - self.centre) / self.spread)
+    def scale(self, labels: FloatArray, task: str) -> FloatArray:
+        """Labels [...] of one task on the scale a model is trained on; missing ones stay NaN.
+
+        Raises:
+            InputError: there is no such task.
+        """
+        column = self._column(task)
+        return np.asarray((labels - self.centre[column]) / self.spread[column])
 
     def unscale(self, predictions: FloatArray, task: str) -> FloatArray:
         """Predictions [...] of one task in the unit of its labels; those of a classification as they are.

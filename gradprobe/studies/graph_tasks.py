@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from gradprobe import combiners
-from gradprobe.data.splits import IntArray
+from gradprobe.data.task_labels import IntArray
 from gradprobe.errors import TrainingError, missing_extra
 from gradprobe.geometry import FloatArray, conflict_energy
 from gradprobe.gradients import LoopEngine

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import numpy as np
-import numpy.typing as npt
+import scipy.sparse
 
 from gradprobe.encoders.features import IntArray
 
@@ -85,15 +85,19 @@ class UnionBatches:
     def __init__(self, rows: Mapping[str, IntArray], *, batch_size: int, seed: int) -> None:
         self._molecules = np.unique(np.concatenate(list(rows.values())))
         self._batch_size = batch_size
-        self._carries = {task: _mask(molecules, self._molecules[-1] + 1) for task, molecules in rows.items()}
+        self._tasks = tuple(rows)
+        self._carries = _carries(rows.values(), self._molecules)
         self._generator = np.random.default_rng(seed)
         self.steps = math.ceil(len(self._molecules) / batch_size)
 
     def epoch(self) -> Iterator[Batch]:
         """One pass over all molecules."""
         for molecules in _one_pass(self._molecules, self._batch_size, self._generator):
-            found = {task: np.flatnonzero(carries[molecules]) for task, carries in self._carries.items()}
-            yield Batch(molecules, {task: positions for task, positions in found.items() if len(positions)})
+            positions, tasks = self._carries[np.searchsorted(self._molecules, molecules)].nonzero()
+            order = np.lexsort((positions, tasks))
+            present, starts = np.unique(tasks[order], return_index=True)
+            parts = np.split(positions[order].astype(np.int64), starts[1:])
+            yield Batch(molecules, {self._tasks[task]: own for task, own in zip(present, parts, strict=True)})
 
 
 def make_batches(
@@ -152,7 +156,9 @@ def _generator(seed: int, task: str) -> np.random.Generator:
     return np.random.default_rng([seed, zlib.crc32(task.encode())])
 
 
-def _mask(members: IntArray, size: int) -> npt.NDArray[np.bool_]:
-    mask = np.zeros(size, dtype=np.bool_)
-    mask[members] = True
-    return mask
+def _carries(rows: Iterable[IntArray], molecules: IntArray) -> scipy.sparse.csr_array:
+    """Which of the molecules [u] carry which task, without a cell for those that do not."""
+    owns = [np.searchsorted(molecules, own) for own in rows]
+    columns = np.repeat(np.arange(len(owns)), [len(own) for own in owns])
+    ones = np.ones(len(columns), dtype=np.int8)
+    return scipy.sparse.csr_array((ones, (np.concatenate(owns), columns)), shape=(len(molecules), len(owns)))

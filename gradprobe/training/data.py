@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit
 
-from gradprobe.data import Fold, MoleculeTable, Split, TargetScaling, TaskKind, task_rows
+from gradprobe.data import Fold, MoleculeTable, Split, TargetScaling, TaskKind, TaskLabels, task_rows
 from gradprobe.encoders.features import Features, IntArray
 from gradprobe.errors import InputError
 from gradprobe.geometry import FloatArray
@@ -18,10 +18,11 @@ from gradprobe.geometry import FloatArray
 
 @dataclass(frozen=True, eq=False)
 class TrainingData:
-    """Features of n molecules and targets [n, m] of m tasks, NaN where there is no label.
+    """Features of n molecules and the targets of m tasks, kept for the molecules that have a label.
 
-    Targets are on the scale that `scaling` takes labels to. `rows[fold][task]` are the molecules of a
-    fold that carry the task.
+    Targets are on the scale that `scaling` takes labels to; some may be bounds, `<5` or `>100`, of which the
+    train fold alone makes use (`TaskLosses`). `rows[fold][task]` are the molecules of a fold that carry the
+    task.
 
     Raises:
         InputError: the focal task is no task or has no label in its train or validation fold, or the
@@ -32,16 +33,23 @@ class TrainingData:
     tasks: tuple[str, ...]
     focal: str
     kinds: Mapping[str, TaskKind]
-    targets: FloatArray
+    targets: Mapping[str, TaskLabels]
     scaling: TargetScaling
     rows: Mapping[Fold, Mapping[str, IntArray]]
 
     def __post_init__(self) -> None:
         if self.focal not in self.tasks:
             raise InputError(f"focal: expected one of {list(self.tasks)}, got {self.focal!r}")
-        shape = (len(self.features), len(self.tasks))
-        if self.targets.shape != shape:
-            raise InputError(f"targets: expected shape {shape} (molecules, tasks), got {self.targets.shape}")
+        if tuple(self.targets) != self.tasks:
+            raise InputError(
+                f"targets: expected those of {list(self.tasks)}, got those of {list(self.targets)}"
+            )
+        for task, own in self.targets.items():
+            if len(own.rows) and own.rows[-1] >= len(self.features):
+                raise InputError(
+                    f"targets: expected rows below the {len(self.features)} of the features, got row "
+                    f"{own.rows[-1]} of {task!r}"
+                )
         folds: tuple[Fold, ...] = ("train", "validation")
         for fold in folds:
             if not len(self.rows[fold][self.focal]):
@@ -69,7 +77,9 @@ class TrainingData:
             tasks=table.tasks,
             focal=focal,
             kinds=table.kinds,
-            targets=scaling.scale(table.labels),
+            targets={
+                task: own.mapped(scaling.scale(own.values, task)) for task, own in table.labelled.items()
+            },
             scaling=scaling,
             rows={
                 fold: {task: task_rows(table, split, task, fold) for task in table.tasks} for fold in folds
@@ -78,19 +88,18 @@ class TrainingData:
 
     def focal_alone(self) -> TrainingData:
         """The same molecules and folds with the focal task only: the single-task baseline."""
-        column = self.tasks.index(self.focal)
         return replace(
             self,
             tasks=(self.focal,),
             kinds={self.focal: self.kinds[self.focal]},
-            targets=self.targets[:, [column]],
+            targets={self.focal: self.targets[self.focal]},
             scaling=self.scaling.select((self.focal,)),
             rows={fold: {self.focal: rows[self.focal]} for fold, rows in self.rows.items()},
         )
 
     def labels(self, task: str, rows: IntArray) -> FloatArray:
         """The labels [r] of a task for some molecules, in its own unit."""
-        return self.scaling.unscale(self.targets[rows, self.tasks.index(task)], task)
+        return self.scaling.unscale(self.targets[task].at(rows)[0], task)
 
     def predictions(self, task: str, outputs: npt.NDArray[np.floating]) -> FloatArray:
         """Predictions [r] from a model's outputs [r]: in the label's unit, or a probability."""

@@ -21,11 +21,11 @@ def rings(n: int) -> tuple[str, ...]:
 
 def table_of(smiles: Sequence[str], **tasks: Sequence[float]) -> MoleculeTable:
     labels = np.array(list(tasks.values()), dtype=np.float64).T
-    return MoleculeTable(
-        smiles=tuple(smiles),
-        tasks=tuple(tasks),
-        labels=labels,
-        kinds={task: kind_of(labels[:, i]) for i, task in enumerate(tasks)},
+    return MoleculeTable.from_dense(
+        tuple(smiles),
+        tuple(tasks),
+        labels,
+        {task: kind_of(labels[:, i]) for i, task in enumerate(tasks)},
     )
 
 

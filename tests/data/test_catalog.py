@@ -38,7 +38,7 @@ def test_a_dataset_loads_by_name_with_tasks_and_log10() -> None:
     table = load_table("physchem", tasks=["bp"], log10=["bp"])
     np.testing.assert_allclose(table.labels, [[0.0], [1.0], [2.0]])
     assert table.origins["bp"].unit == "log10(K)"
-    with pytest.raises(InputError, match="expected one of 'bp', 'c', got 'x'"):
+    with pytest.raises(InputError, match="expected some of the tasks 'bp', 'c', got 'x'"):
         load_table("physchem", log10=["x"])
     with pytest.raises(InputError, match="log10: expected positive labels"):
         load_table("physchem", log10=["c"])

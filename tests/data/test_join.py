@@ -51,4 +51,13 @@ def test_what_cannot_be_joined_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="expected files"):
         join_tables([], smiles="Drug", values=["Y"])
     with pytest.raises(InputError, match="ends in"):
-        join_tables([tmp_path / "t.txt"], smiles="Drug", values=["Y"])
+        join_tables([tmp_path / "t.docx"], smiles="Drug", values=["Y"])
+
+
+def test_each_file_may_name_a_column_of_its_own(tmp_path: Path) -> None:
+    one = write_csv(tmp_path / "one.csv", {"SMILES": ["C", "CC"], "pIC50": [5, 6], "note": [1, 2]})
+    two = write_csv(tmp_path / "two.csv", {"Drug SMILES": ["CC", "CCC"], "logD": [1, 2], "pIC50": [7, 8]})
+    table = join_tables([f"{one}:pIC50", f"{two}:logD"], log10=["logD:1"])
+    assert table.tasks == ("pIC50", "logD")
+    np.testing.assert_allclose(table.labels, [[5.0, np.nan], [6.0, np.log10(2.0)], [np.nan, np.log10(3.0)]])
+    assert join_tables([f"{one}:pIC50", f"{two}:pIC50"]).tasks == ("one.pIC50", "two.pIC50")

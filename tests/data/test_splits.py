@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gradprobe.data import MoleculeTable, Split, split_molecules, task_rows
 from gradprobe.data.splits import Fold, SplitKind
@@ -13,7 +15,7 @@ from gradprobe.errors import InputError
 from tests.data._tables import chains, rings, table_of
 
 FOLDS: tuple[Fold, ...] = ("train", "validation", "test")
-KINDS: tuple[SplitKind, ...] = ("random", "scaffold")
+KINDS: tuple[SplitKind, ...] = ("random", "scaffold", "parent")
 
 
 def scaffolds(n: int = 200) -> MoleculeTable:
@@ -50,16 +52,17 @@ def test_the_seed_decides_and_nothing_else(kind: SplitKind) -> None:
     assert lists(split_molecules(table, kind=kind, seed=4)) != lists(first)
 
 
-@pytest.mark.parametrize(("kind", "theirs"), [("random", "random"), ("scaffold", "scaffold_balanced")])
-def test_folds_are_those_of_chemprop(kind: SplitKind, theirs: str) -> None:
+def test_scaffold_folds_are_those_of_chemprop() -> None:
     from chemprop.data import make_split_indices
     from rdkit import Chem
 
     table = scaffolds()
     molecules = [Chem.MolFromSmiles(text) for text in table.smiles]
     with warnings.catch_warnings(action="ignore"):
-        folds = make_split_indices(molecules, split=theirs, seed=11)
-    assert lists(split_molecules(table, kind=kind, seed=11)) == [sorted(map(int, fold[0])) for fold in folds]
+        folds = make_split_indices(molecules, split="scaffold_balanced", seed=11)
+    assert lists(split_molecules(table, kind="scaffold", seed=11)) == [
+        sorted(map(int, fold[0])) for fold in folds
+    ]
 
 
 def test_scaffolds_stay_whole() -> None:
@@ -86,8 +89,11 @@ def test_another_process_splits_alike() -> None:
 def test_no_test_molecule_of_one_task_is_in_the_train_fold_of_another() -> None:
     table = scaffolds()
     split = split_molecules(table, kind="random", seed=0)
-    # The planted mistake: each task's labelled molecules split for themselves.
-    alone = [split_molecules(table.select([task]), kind="random", seed=0) for task in table.tasks]
+    # The planted mistake: each task's labelled molecules split for themselves, as files of their own.
+    alone = [
+        split_molecules(replace(table.select([task]), basis=None), kind="random", seed=1)
+        for task in table.tasks
+    ]
     z_train = {table.select(["z"]).smiles[row] for row in alone[1].train}
     assert z_train & {table.smiles[row] for row in alone[0].test}
     assert not {*task_rows(table, split, "z", "train")} & {*task_rows(table, split, "y", "test")}
@@ -107,7 +113,7 @@ def test_a_focal_task_without_labels_in_a_fold_is_refused() -> None:
     labels = np.full(200, np.nan)
     labels[held.train] = 1.0
     labels[held.validation] = 2.0
-    lacking = table_of(table.smiles, y=table.labels[:, 0], focal=labels)
+    lacking = replace(table_of(table.smiles, y=table.labels[:, 0], focal=labels), basis=table.split_basis)
     split_molecules(lacking, kind="random", seed=0)
     with pytest.raises(InputError, match="'focal' in every fold, got none in test"):
         split_molecules(lacking, kind="random", seed=0, focal="focal")
@@ -116,7 +122,13 @@ def test_a_focal_task_without_labels_in_a_fold_is_refused() -> None:
 
 @pytest.mark.parametrize(
     ("smiles", "kind"),
-    [(chains(5), "random"), (chains(1), "random"), (chains(40), "scaffold"), (rings(40), "scaffold")],
+    [
+        (chains(2), "random"),
+        (chains(1), "random"),
+        (chains(2), "parent"),
+        (chains(40), "scaffold"),
+        (rings(40), "scaffold"),
+    ],
 )
 def test_molecules_that_leave_a_fold_empty_are_refused(smiles: tuple[str, ...], kind: SplitKind) -> None:
     with pytest.raises(InputError, match="leaves a fold empty"):
@@ -124,7 +136,7 @@ def test_molecules_that_leave_a_fold_empty_are_refused(smiles: tuple[str, ...], 
 
 
 def test_an_unknown_kind_is_refused() -> None:
-    with pytest.raises(InputError, match="random or scaffold, got 'time'"):
+    with pytest.raises(InputError, match="one of random, scaffold, parent, got 'time'"):
         split_molecules(scaffolds(20), kind="time", seed=0)  # type: ignore[arg-type]
 
 
@@ -141,3 +153,58 @@ def test_a_molecule_whose_scaffold_would_take_minutes_is_refused_by_row() -> Non
     with pytest.raises(InputError, match=r"got 'C{80}…' in row 30 \(3,000 atoms; at most 1,000 are read\)"):
         split_molecules(table, kind="scaffold", seed=0)
     split_molecules(table, kind="random", seed=0)
+
+
+def overlapping(seed: int, n: int = 400) -> MoleculeTable:
+    """Tasks of very different size whose molecules overlap in every way."""
+    rng = np.random.default_rng(seed)
+    shares = {"all": 1.0, "half": 0.5, "some": 0.2, "few": 0.06}
+    columns = {
+        task: np.where(rng.random(n) < share, rng.normal(size=n), np.nan) for task, share in shares.items()
+    }
+    return table_of(rings(n), **columns)  # type: ignore[arg-type]
+
+
+@given(
+    seed=st.integers(0, 50),
+    kind=st.sampled_from(("random", "parent")),
+    chosen=st.lists(st.sampled_from(("all", "half", "some", "few")), min_size=1, unique=True),
+)
+@settings(max_examples=60, deadline=None)
+def test_a_molecule_is_in_one_fold_whatever_tasks_are_chosen(
+    seed: int, kind: SplitKind, chosen: list[str]
+) -> None:
+    table = overlapping(seed % 3, n=120)
+    part = table.select(chosen)
+    whole, ours = split_molecules(table, kind=kind, seed=seed), split_molecules(part, kind=kind, seed=seed)
+    for fold in FOLDS:
+        ours_there = {part.smiles[row] for row in ours.fold(fold)}
+        assert ours_there == {table.smiles[row] for row in whole.fold(fold)} & set(part.smiles)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_every_task_has_its_share_of_each_fold(seed: int) -> None:
+    table = overlapping(seed)
+    split = split_molecules(table, kind="random", seed=seed)
+    for task in table.tasks:
+        n = table.count(task)
+        for fold in ("validation", "test"):
+            # At most one more or less for each of the groups of rarer tasks within it, and one for its ends.
+            assert abs(len(task_rows(table, split, task, fold)) - n / 10) <= 4  # type: ignore[arg-type]
+    assert len(task_rows(table, split, "few", "test")) >= 1
+
+
+def test_salts_and_stereoisomers_of_a_parent_share_its_fold() -> None:
+    forms = ["N[C@@H]({})C(=O)O", "N[C@H]({})C(=O)O", "[NH3+][C@@H]({})C(=O)O.[Cl-]"]
+    smiles = [form.format("C" * (k + 1)) for k in range(40) for form in forms]
+    table = table_of(smiles, y=np.arange(len(smiles), dtype=float))
+    apart = 0
+    for seed in range(3):
+        split = split_molecules(table, kind="parent", seed=seed)
+        fold_of = {row: fold for fold in FOLDS for row in split.fold(fold)}
+        assert all(len({fold_of[3 * k + j] for j in range(3)}) == 1 for k in range(40))
+        mixed = split_molecules(table, kind="random", seed=seed)
+        fold_of = {row: fold for fold in FOLDS for row in mixed.fold(fold)}
+        apart += sum(len({fold_of[3 * k + j] for j in range(3)}) > 1 for k in range(40))
+    # The planted mistake: a random split does set them apart.
+    assert apart > 20

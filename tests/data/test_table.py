@@ -3,7 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gradprobe.data import MoleculeTable
+from gradprobe.data import MoleculeTable, TaskLabels
+from gradprobe.data.table import SplitBasis
 from gradprobe.errors import InputError
 from tests.data._tables import table_of
 
@@ -37,15 +38,25 @@ def test_an_unknown_task_names_the_nearest() -> None:
 def test_the_digest_depends_on_everything_learnt_from_and_on_nothing_else() -> None:
     table = small()
     again = replace(small(), merged=7)
-    negative_nan = replace(table, labels=np.where(np.isnan(table.labels), -np.nan, table.labels))
+    negative_nan = dense(labels=np.where(np.isnan(table.labels), -np.nan, table.labels))
     assert table.digest == again.digest == negative_nan.digest
+    a = table.of("a")
+    bounded = TaskLabels(a.rows, a.values, np.array([0, 1], dtype=np.int8))
     others = [
-        replace(table, smiles=("C", "CC", "CCO")),
-        replace(table, labels=table.labels + 1e-12),
-        replace(table, kinds={**table.kinds, "c": "regression"}),
+        dense(smiles=("C", "CC", "CCO")),
+        dense(labels=table.labels + 1e-12),
+        dense(kinds={**table.kinds, "c": "regression"}),
         table.select(("a", "c", "b")),
+        replace(table, labelled={**table.labelled, "a": bounded}),
+        replace(table, basis=SplitBasis((*table.smiles, "N"), np.zeros(4, dtype=np.intp))),
     ]
-    assert len({table.digest, *(other.digest for other in others)}) == 5
+    assert len({table.digest, *(other.digest for other in others)}) == 7
+
+
+def dense(**changes: object) -> MoleculeTable:
+    table = small()
+    given = {"smiles": table.smiles, "tasks": table.tasks, "labels": table.labels, "kinds": table.kinds}
+    return MoleculeTable.from_dense(**(given | changes))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -59,4 +70,11 @@ def test_the_digest_depends_on_everything_learnt_from_and_on_nothing_else() -> N
 )
 def test_a_table_that_contradicts_itself_is_refused(changes: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        replace(small(), **changes)  # type: ignore[arg-type]
+        dense(**changes)
+
+
+def test_labels_are_kept_for_the_molecules_that_have_one() -> None:
+    own = small().of("b")
+    assert (own.rows.tolist(), own.values.tolist(), own.bounds.tolist()) == ([1], [0.5], [0])
+    values, _ = own.at(np.array([0, 1, 2]))
+    np.testing.assert_array_equal(values, [NAN, 0.5, NAN])

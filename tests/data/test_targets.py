@@ -18,19 +18,19 @@ def test_each_task_is_standardised_on_its_own_train_labels() -> None:
     known = [Y[row] for row in (0, 1, 2)]
     mean = sum(known) / 3
     std = math.sqrt(sum((value - mean) ** 2 for value in known) / 3)
-    scaled = TargetScaling.fit(TABLE, SPLIT).scale(TABLE.labels)
-    np.testing.assert_allclose(scaled[:, 0], [(value - mean) / std for value in Y], rtol=1e-14)
+    scaled = TargetScaling.fit(TABLE, SPLIT).scale(TABLE.column("y"), "y")
+    np.testing.assert_allclose(scaled, [(value - mean) / std for value in Y], rtol=1e-14)
 
 
 def test_classes_stay_as_they_are() -> None:
     scaling = TargetScaling.fit(TABLE, SPLIT)
-    np.testing.assert_array_equal(scaling.scale(TABLE.labels)[:, 1], C)
+    np.testing.assert_array_equal(scaling.scale(TABLE.column("c"), "c"), C)
     np.testing.assert_array_equal(scaling.unscale(np.array([0.25, 0.75]), "c"), [0.25, 0.75])
 
 
 def test_predictions_return_to_the_unit_of_the_labels() -> None:
     scaling = TargetScaling.fit(TABLE, SPLIT)
-    np.testing.assert_allclose(scaling.unscale(scaling.scale(TABLE.labels)[:, 0], "y"), Y, rtol=1e-14)
+    np.testing.assert_allclose(scaling.unscale(scaling.scale(TABLE.column("y"), "y"), "y"), Y, rtol=1e-14)
     with pytest.raises(InputError, match="expected one of 'y', 'c', got 'x'"):
         scaling.unscale(np.zeros(1), "x")
 

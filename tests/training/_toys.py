@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from gradprobe.data import TargetScaling
+from gradprobe.data import TargetScaling, TaskLabels
 from gradprobe.training import MultiTaskModel, TrainingData, build_model
 
 TASKS = ("focal", "big.aux", "small aux")
@@ -64,7 +64,7 @@ def toy_data(n=120, seed=0, dtype=torch.float32, kinds=None):
         tasks=TASKS,
         focal="focal",
         kinds=kinds,
-        targets=targets,
+        targets={task: TaskLabels.from_dense(targets[:, column]) for column, task in enumerate(TASKS)},
         scaling=TargetScaling(
             TASKS,
             centre=np.where(regression, [3.0, -1.0, 100.0], 0.0),
@@ -72,6 +72,14 @@ def toy_data(n=120, seed=0, dtype=torch.float32, kinds=None):
         ),
         rows=rows,
     )
+
+
+def with_targets(data, task, rows, value):
+    """The same data with other targets of one task for some molecules, all of which carry it."""
+    own = data.targets[task]
+    values = own.values.copy()
+    values[np.searchsorted(own.rows, rows)] = value
+    return TrainingData(**{**vars(data), "targets": {**data.targets, task: own.mapped(values)}})
 
 
 def toy_model(seed=0, dropout=0.0, tasks=TASKS, dtype=torch.float32) -> MultiTaskModel:

@@ -1,12 +1,14 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from gradprobe.data import MoleculeTable, Split
+from gradprobe.data import MoleculeTable, Split, TaskLabels
 from gradprobe.errors import InputError
 from gradprobe.training import TrainingData
 from tests.training._toys import MatrixFeatures, toy_data
 
-TABLE = MoleculeTable(
+TABLE = MoleculeTable.from_dense(
     smiles=("C", "CC", "CCC", "CCCC", "CCCCC", "CCCCCC"),
     tasks=("length", "even"),
     labels=np.array([[1.0, 0], [2, 1], [3, np.nan], [4, 1], [np.nan, 0], [6, 1]]),
@@ -21,8 +23,27 @@ def from_table(table=TABLE, split=SPLIT, focal="length"):
 
 def test_targets_are_standardised_on_the_tasks_own_train_labels():
     data = from_table()
-    np.testing.assert_allclose(data.targets[:, 0], (np.array([1, 2, 3, 4, np.nan, 6]) - 1.5) / 0.5)
-    np.testing.assert_array_equal(data.targets[:, 1], TABLE.labels[:, 1])
+    length = data.targets["length"].dense(6)
+    np.testing.assert_allclose(length, (np.array([1, 2, 3, 4, np.nan, 6]) - 1.5) / 0.5)
+    np.testing.assert_array_equal(data.targets["even"].dense(6), TABLE.labels[:, 1])
+
+
+def test_bounds_are_learnt_from_and_neither_scaled_by_nor_scored():
+    own = TABLE.of("length")
+    # The labels of molecules 1 (train), 2 (validation) and 3 (test) are bounds.
+    bounds = np.array([0, 1, -1, 1, 0], dtype=np.int8)
+    exact = dict(TABLE.labelled) | {"length": TaskLabels(own.rows, own.values, bounds)}
+    split = Split(train=np.array([0, 1, 4, 5]), validation=np.array([2]), test=np.array([3]))
+    data = from_table(replace(TABLE, labelled=exact), split, focal="even")
+    assert {fold: list(rows["length"]) for fold, rows in data.rows.items()} == {
+        "train": [0, 1, 5],
+        "validation": [],
+        "test": [],
+    }
+    assert (data.scaling.centre[0], data.scaling.spread[0]) == (3.5, 2.5)
+    values, found = data.targets["length"].at(np.array([0, 1, 5]))
+    np.testing.assert_allclose(values, [-1.0, -0.6, 1.0])
+    assert found.tolist() == [0, 1, 0]
 
 
 def test_folds_hold_the_molecules_that_carry_the_task():
@@ -45,7 +66,11 @@ def test_labels_and_predictions_are_in_the_tasks_own_unit():
     ("change", "message"),
     [
         ({"focal": "nobody"}, "focal: expected one of"),
-        ({"targets": np.zeros((3, 3))}, r"targets: expected shape \(120, 3\)"),
+        ({"targets": {}}, "targets: expected those of"),
+        (
+            {"targets": {**toy_data().targets, "focal": TaskLabels.from_dense(np.ones(121))}},
+            "rows below the 120 of the features, got row 120 of 'focal'",
+        ),
     ],
 )
 def test_data_that_do_not_fit_together_are_refused(change, message):
@@ -66,6 +91,6 @@ def test_the_focal_task_alone_keeps_its_molecules_targets_and_unit():
     data = toy_data()
     alone, rows = data.focal_alone(), data.rows["train"]["focal"]
     assert alone.tasks == ("focal",)
-    np.testing.assert_array_equal(alone.targets[:, 0], data.targets[:, 0])
+    assert alone.targets == {"focal": data.targets["focal"]}
     np.testing.assert_array_equal(alone.rows["train"]["focal"], rows)
     np.testing.assert_array_equal(alone.labels("focal", rows), data.labels("focal", rows))

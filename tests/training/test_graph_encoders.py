@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from gradprobe import combiners
-from gradprobe.data import TargetScaling
+from gradprobe.data import TargetScaling, TaskLabels
 from gradprobe.encoders import get
 from gradprobe.training import ProbeObserver, TrainingData, TrainingOptions, build_model, train
 from tests.encoders._molecules import SMILES
@@ -25,7 +25,7 @@ def molecules(name):
         tasks=TASKS,
         focal="weight",
         kinds=dict.fromkeys(TASKS, "regression"),
-        targets=targets,
+        targets={task: TaskLabels.from_dense(targets[:, i]) for i, task in enumerate(TASKS)},
         scaling=TargetScaling(TASKS, np.zeros(2), np.ones(2)),
         rows={fold: dict.fromkeys(TASKS, chosen) for fold, chosen in folds.items()},
     )

@@ -18,7 +18,7 @@ from gradprobe.training import (
 )
 from gradprobe.training.stopping import EarlyStopping
 from tests import _oracles
-from tests.training._toys import TASKS, toy_data, toy_model
+from tests.training._toys import TASKS, toy_data, toy_model, with_targets
 
 
 def run(combiner="average", *, seed=0, data=None, model=None, observer=None, progress=None, **options):
@@ -141,9 +141,7 @@ def test_a_focal_classification_task_is_stopped_by_auroc():
 @pytest.mark.parametrize("kind", ["regression", "classification"])
 def test_validation_labels_without_a_spread_fall_back_on_the_absolute_error(kind):
     data = toy_data(kinds={"focal": kind})
-    targets = data.targets.copy()
-    targets[data.rows["validation"]["focal"], 0] = 1.0
-    _, result = run(data=TrainingData(**{**vars(data), "targets": targets}))
+    _, result = run(data=with_targets(data, "focal", data.rows["validation"]["focal"], 1.0))
     assert result.criterion == "absolute_error"
     assert all(math.isfinite(record.validation) for record in result.history)
 
@@ -151,12 +149,11 @@ def test_validation_labels_without_a_spread_fall_back_on_the_absolute_error(kind
 @pytest.mark.parametrize("combiner", ["average", "pcgrad"])
 def test_a_loss_that_is_not_finite_names_task_epoch_and_step(combiner):
     data = toy_data()
-    targets = data.targets.copy()
-    targets[data.rows["train"]["small aux"], 2] = np.inf
+    infinite = with_targets(data, "small aux", data.rows["train"]["small aux"], np.inf)
     with pytest.raises(
         TrainingError, match=r"the loss of 'small aux': .* epoch 0, step 0; lower learning_rate"
     ):
-        run(combiner, data=TrainingData(**{**vars(data), "targets": targets}))
+        run(combiner, data=infinite)
 
 
 def test_a_run_that_diverges_ends_with_an_error():

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gradprobe.data.splits import IntArray
+from gradprobe.data.task_labels import IntArray
 from gradprobe.errors import InputError, missing_extra
 from gradprobe.geometry import FloatArray
 from gradprobe.graphs.multitask.properties import PROPERTIES
