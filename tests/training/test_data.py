@@ -33,7 +33,7 @@ def test_bounds_are_learnt_from_and_neither_scaled_by_nor_scored():
     # The labels of molecules 1 (train), 2 (validation) and 3 (test) are bounds.
     bounds = np.array([0, 1, -1, 1, 0], dtype=np.int8)
     exact = dict(TABLE.labelled) | {"length": TaskLabels(own.rows, own.values, bounds)}
-    split = Split(train=np.array([0, 1, 4, 5]), validation=np.array([2]), test=np.array([3]))
+    split = Split(train=np.array([0, 1, 4, 5]), validation=np.array([3]), test=np.array([2]))
     data = from_table(replace(TABLE, labelled=exact), split, focal="even")
     assert {fold: list(rows["length"]) for fold, rows in data.rows.items()} == {
         "train": [0, 1, 5],

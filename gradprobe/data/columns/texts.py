@@ -14,10 +14,12 @@ from gradprobe.geometry.gramian import BoolArray, FloatArray
 # Always a missing cell, in any case. Excel's errors are among them; "-" is not in a column of + and -.
 MISSING = frozenset(
     {
-        "", "-", "--", "---", ".", "?", "na", "n/a", "n.a.", "n.a", "<na>", "nan", "null", "none", "nil",
-        "nat", "missing", "nd", "n.d.", "n.d", "n/d", "nt", "n.t.", "n/t", "nr", "n.r.", "n/r",        "not determined", "not tested", "not available", "not applicable", "not measured", "not reported", "no data",
-        "pending", "tbd", "blq", "bloq", "bql", "blod", "bdl", "<lod", "<loq", "#n/a", "#n/a n/a", "#na", "#value!",
-        "#div/0!", "#ref!", "#name?", "#num!", "#null!",
+        "", "-", "--", "---", ".", "?", "na", "n/a", "n.a.", "n.a", "<na>", "nan", "null", "none",
+        "nil", "nat", "missing", "nd", "n.d.", "n.d", "n/d", "nt", "n.t.", "n/t", "nr", "n.r.",
+        "n/r", "not determined", "not tested", "not available", "not applicable", "not measured",
+        "not reported", "no data", "pending", "tbd", "blq", "bloq", "bql", "blod", "bdl", "<lod",
+        "<loq", "#n/a", "#n/a n/a", "#na", "#value!", "#div/0!", "#ref!", "#name?", "#num!",
+        "#null!",
     }
 )  # fmt: skip
 _SPACES = dict.fromkeys(map(ord, "\u00a0\u2002\u2003\u2007\u2009\u202f\u200b\ufeff\t\r\n"), " ")
