@@ -13,7 +13,7 @@ from gradprobe.geometry import FloatArray
 from gradprobe.gradients.jacobian import JacobianCapture
 from gradprobe.gradients.loop import LoopEngine, differentiate
 from gradprobe.gradients.reentrant import refuse_reentrant_checkpoints
-from gradprobe.gradients.rowwise.capture import RowwiseCapture
+from gradprobe.gradients.rowwise.capture import CancellingRowsError, RowwiseCapture
 from gradprobe.gradients.rowwise.graph import AutogradGraph, UnreadableNodeError
 from gradprobe.gradients.rowwise.memory import StructureMemory
 from gradprobe.gradients.rowwise.ownership import MixedRowsError
@@ -63,7 +63,7 @@ class RowwiseEngine:
         refuse_reentrant_checkpoints(losses)
         try:
             return self._capture(losses, shared)
-        except (UnreadableNodeError, MixedRowsError) as reason:
+        except (UnreadableNodeError, MixedRowsError, CancellingRowsError) as reason:
             note = f"loop, since {reason}"
             return dataclasses.replace(LoopEngine().capture(losses, shared), note=note)
 
@@ -85,14 +85,16 @@ class RowwiseEngine:
         except MixedRowsError:
             self._memory.remember_mixing(structure)
             raise
-        return RowwiseCapture(
+        capture = RowwiseCapture(
             shared=shared,
             portions=_portions(step, passes),
             scales=_scales(step, passes),
             reached=step.reached(shared),
             rest=_by_loop(losses, shared, uses.unread),
-            note=_note(len(passes), shared, uses.unread),
+            how=_note(len(passes), shared, uses.unread),
         )
+        capture.check_rows_do_not_cancel()
+        return capture
 
     def _make_passes(self, step: Step, structure: int, generator: np.random.Generator) -> list[Pass]:
         check = self._memory.is_due(structure)

@@ -17,15 +17,13 @@ import torch
 from torch import Tensor
 
 from gradprobe.geometry import FloatArray
-from gradprobe.gradients.rowwise.rows import NOBODY, wide
+from gradprobe.gradients.rowwise.rows import NOBODY, TOLERANCES, wide
 
 IntArray = npt.NDArray[np.int64]
 # Exponents of a pass run from -60 to 59 in float32; later passes tell further groups apart.
 EXPONENTS = 120
 # A backward pass with one more factor for each group's loss -> the rows [r, d] of every layer.
 Pass = Callable[[Sequence[float]], "list[Tensor]"]
-# How exact group gradients must be (DESIGN §5), by dtype; of bfloat16 no more can be asked.
-_TOLERANCES = {torch.float64: 1e-10, torch.float32: 1e-4, torch.bfloat16: 5e-2}
 
 
 class MixedRowsError(Exception):
@@ -43,7 +41,7 @@ def find_owners(
     Raises:
         MixedRowsError: some row carries the loss of more than one group.
     """
-    narrow = {values.dtype for values in plain} - set(_TOLERANCES)
+    narrow = {values.dtype for values in plain} - set(TOLERANCES)
     if narrow:
         raise MixedRowsError(f"{narrow} has too narrow a range of exponents to tell rows apart")
     digits = _digits(groups, generator)
@@ -147,7 +145,7 @@ def _expect_no_faint_share(
     faint = np.zeros(groups, dtype=bool)
     for values, layer, owner in zip(plain, layers, owners, strict=True):
         peaks = layer.peaks(owner, groups)
-        threshold = torch.finfo(values.dtype).eps / _TOLERANCES[values.dtype]
+        threshold = torch.finfo(values.dtype).eps / TOLERANCES[values.dtype]
         faint |= peaks < threshold * peaks.max(initial=0.0)
     if not faint.any():
         return

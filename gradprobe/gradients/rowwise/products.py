@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gradprobe.gradients.rowwise.rows import NOBODY, OwnedRows, wide
+from gradprobe.gradients.rowwise.rows import NOBODY, TOLERANCES, OwnedRows, wide
 from gradprobe.gradients.rowwise.terms import Lookup, Product, Term
 
 # Rows of a block of the row-by-row products, and the elements of the group gradients held at a time.
@@ -24,20 +24,33 @@ class Portion:
     rows: OwnedRows
 
 
-def inner_products(portions: Sequence[Portion], shape: Sequence[int]) -> Tensor:
-    """Inner products [g, g] of the group gradients of one parameter of some shape, in float64.
+@dataclass(frozen=True, eq=False)
+class Products:
+    """Inner products [g, g] of the group gradients of one parameter, in float64.
+
+    `bound` [g] is each group's sum of its rows' lengths, squared: its squared norm if all its rows pointed
+    the same way; zero for other terms than matrix products. `refined` says that products made row by row
+    had lost their digits, as where rows cancel, and were formed once more in float64.
+    """
+
+    values: Tensor
+    bound: Tensor
+    refined: bool = False
+
+
+def inner_products(portions: Sequence[Portion], shape: Sequence[int]) -> Products:
+    """Inner products of the group gradients of one parameter of some shape.
 
     The portions are summed before the product: a weight that is used twice has one gradient.
     """
-    groups = portions[0].rows.groups
-    total = torch.zeros(groups, groups, dtype=torch.float64, device=portions[0].rows.values.device)
-    if _by_blocks(portions):
-        return total.add_(_block_sums(portions))
-    for gradients in _gradient_parts(portions, shape):
-        flat = gradients.reshape(groups, -1)
-        total += (flat @ flat.T).double()
-    # A product of float32 matrices rounds (i, j) and (j, i) apart; combiners refuse such a Gramian.
-    return (total + total.T) / 2
+    own, bound = _wide_dtype(portions), _row_bound(portions)
+    if not _by_blocks(portions):
+        return Products(_from_gradients(portions, shape, own), bound)
+    for dtype in dict.fromkeys((own, torch.float64)):
+        total = _block_sums(portions, dtype)
+        if not _loses_digits(total, bound, dtype, goal=own):
+            return Products(total, bound, refined=dtype != own)
+    return Products(_from_gradients(portions, shape, torch.float64), bound, refined=True)
 
 
 def products_with(portions: Sequence[Portion], direction: Tensor) -> Tensor:
@@ -69,12 +82,58 @@ def group_gradients(portions: Sequence[Portion], shape: Sequence[int]) -> Tensor
     return gradients
 
 
-def _zeros(portions: Sequence[Portion], shape: Sequence[int]) -> Tensor:
+def _wide_dtype(portions: Sequence[Portion]) -> torch.dtype:
+    return wide(portions[0].rows.values.new_empty(0)).dtype
+
+
+def _zeros(portions: Sequence[Portion], shape: Sequence[int], dtype: torch.dtype | None = None) -> Tensor:
     rows = portions[0].rows
-    return wide(rows.values.new_empty(0)).new_zeros(rows.groups, *shape)
+    return rows.values.new_zeros(rows.groups, *shape, dtype=dtype or _wide_dtype(portions))
 
 
-def _gradient_parts(portions: Sequence[Portion], shape: Sequence[int]) -> Iterator[Tensor]:
+def _from_gradients(portions: Sequence[Portion], shape: Sequence[int], dtype: torch.dtype) -> Tensor:
+    """Inner products [g, g] from the group gradients, which are formed in some dtype."""
+    groups = portions[0].rows.groups
+    total = torch.zeros(groups, groups, dtype=torch.float64, device=portions[0].rows.values.device)
+    for gradients in _gradient_parts(portions, shape, dtype):
+        flat = gradients.reshape(groups, -1)
+        own = flat @ flat.T
+        if bool(flat[_underflows(own, dtype)].any()):
+            own = flat.double() @ flat.double().T
+        total += own.double()
+    # A product of float32 matrices rounds (i, j) and (j, i) apart; combiners refuse such a Gramian.
+    return (total + total.T) / 2
+
+
+def _loses_digits(total: Tensor, bound: Tensor, dtype: torch.dtype, *, goal: torch.dtype) -> bool:
+    """Whether rounding in `dtype` spoils inner products [g, g] made row by row, by the standards of `goal`.
+
+    They are small differences of large numbers where rows cancel. Measured errors of a squared norm are
+    0.01 to 0.05 roundings of its bound.
+    """
+    rounding = 0.05 * torch.finfo(dtype).eps * bound
+    lost = rounding > 0.3 * TOLERANCES[goal] * total.diagonal()
+    return bool((lost | (_underflows(total, dtype) & (bound > 0))).any())
+
+
+def _underflows(total: Tensor, dtype: torch.dtype) -> Tensor:
+    """Which squared norms [g] on the diagonal are so small that squares in `dtype` may have vanished."""
+    return total.diagonal() < torch.finfo(dtype).tiny * 2.0**46
+
+
+def _row_bound(portions: Sequence[Portion]) -> Tensor:
+    rows = portions[0].rows
+    total = torch.zeros(rows.groups + 1, dtype=torch.float64, device=rows.values.device)
+    for portion in portions:
+        if isinstance(portion.term, Product):
+            lengths = torch.linalg.vector_norm(portion.term.inputs, dim=1, dtype=torch.float64)
+            total.index_add_(0, portion.rows.owner % len(total), lengths * portion.rows.lengths)
+    return total[:-1].square()
+
+
+def _gradient_parts(
+    portions: Sequence[Portion], shape: Sequence[int], dtype: torch.dtype
+) -> Iterator[Tensor]:
     """The group gradients in parts that fit into memory, where the terms can be cut."""
     products = [(own.term, own.rows) for own in portions if isinstance(own.term, Product)]
     lookups = [(own.term, own.rows) for own in portions if isinstance(own.term, Lookup)]
@@ -83,7 +142,8 @@ def _gradient_parts(portions: Sequence[Portion], shape: Sequence[int]) -> Iterat
         width = max(_HELD // (portions[0].rows.groups * outputs), 1)
         for start in range(0, inputs, width):
             some = min(width, inputs - start)
-            part = _zeros(portions, (outputs, some) if products[0][0].output_first else (some, outputs))
+            size = (outputs, some) if products[0][0].output_first else (some, outputs)
+            part = _zeros(portions, size, dtype)
             for product, rows in products:
                 product.add_part_to(part, rows, slice(start, start + some))
             yield part
@@ -112,11 +172,12 @@ def _by_blocks(portions: Sequence[Portion]) -> bool:
     return blocks < grouped
 
 
-def _block_sums(portions: Sequence[Portion]) -> Tensor:
+def _block_sums(portions: Sequence[Portion], dtype: torch.dtype) -> Tensor:
     """(A A^T) * (B B^T) summed over the blocks of two groups; half of it, since it is symmetric."""
-    inputs = _joined([portion.term.inputs for portion in portions if isinstance(portion.term, Product)])
-    outputs = _joined([portion.rows.values for portion in portions])
-    member = _joined([portion.rows.membership() for portion in portions])
+    terms = [portion.term for portion in portions]
+    inputs = _joined([term.inputs for term in terms if isinstance(term, Product)], dtype)
+    outputs = _joined([portion.rows.values for portion in portions], dtype)
+    member = _joined([portion.rows.membership() for portion in portions], dtype)
     total = torch.zeros(member.shape[1], member.shape[1], dtype=torch.float64, device=member.device)
     for start in range(0, len(member), _BLOCK):
         end = min(start + _BLOCK, len(member))
@@ -128,6 +189,6 @@ def _block_sums(portions: Sequence[Portion]) -> Tensor:
     return total
 
 
-def _joined(parts: Sequence[Tensor]) -> Tensor:
-    """Rows end to end in the wide dtype; without a copy where there is one part that is wide already."""
-    return wide(parts[0]) if len(parts) == 1 else torch.cat([wide(part) for part in parts])
+def _joined(parts: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
+    """Rows end to end in some dtype; without a copy where there is one part, of that dtype already."""
+    return parts[0].to(dtype) if len(parts) == 1 else torch.cat([part.to(dtype) for part in parts])

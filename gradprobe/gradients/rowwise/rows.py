@@ -11,6 +11,8 @@ from torch import Tensor
 
 # The owner of a row that no group's loss reaches.
 NOBODY = -1
+# How exact group gradients must be (docs/engines.md), by dtype; of bfloat16 no more can be asked.
+TOLERANCES = {torch.float64: 1e-10, torch.float32: 1e-4, torch.bfloat16: 5e-2}
 
 
 def wide(values: Tensor) -> Tensor:
@@ -48,6 +50,12 @@ class OwnedRows:
     def arranged(self) -> Tensor:
         """The rows themselves, arranged."""
         return self.arrange(self.values)
+
+    @cached_property
+    def lengths(self) -> Tensor:
+        """The norm [r] of each row, in float64."""
+        lengths: Tensor = torch.linalg.vector_norm(self.values.flatten(1), dim=1, dtype=torch.float64)
+        return lengths
 
     def scaled(self, weights: Tensor) -> Tensor:
         """The rows [r, ...], each times the weight of its group, from weights [g]; unowned ones are zero."""

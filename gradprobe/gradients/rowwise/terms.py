@@ -47,7 +47,7 @@ class Product(Term):
         a, b = rows.arrange(self.inputs)[:, columns], rows.arranged
         left, right = (b, a) if self.output_first else (a, b)
         for group, own in rows.slices:
-            gradients[group].addmm_(wide(left[own]).T, wide(right[own]))
+            gradients[group].addmm_(left[own].to(gradients.dtype).T, right[own].to(gradients.dtype))
 
     def total(self, output: Tensor) -> Tensor:
         """One product over all rows."""
