@@ -123,7 +123,8 @@ def _means(trials: Trials, counted: BoolArray, values: FloatArray, own: FloatArr
     defined = (~np.isnan(values) & counted[:, None])[..., None]
     used = np.unique(trials.step_of[counted])
     place = np.searchsorted(used, trials.step_of[counted])
-    sums = np.zeros((used.size, *both.shape[1:]))
+    # A window without a step is one step without anything: undefined throughout.
+    sums = np.zeros((max(used.size, 1), *both.shape[1:]))
     counts = np.zeros_like(sums)
     np.add.at(sums, place, np.where(defined, both, 0.0)[counted])
     np.add.at(counts, place, np.broadcast_to(defined, both.shape)[counted].astype(np.float64))

@@ -19,6 +19,7 @@ from gradprobe.geometry import (
     harmful,
 )
 from gradprobe.geometry.effects import NO_PROGRESS
+from gradprobe.geometry.intervals import NO_STEP
 
 TASKS = ("focal", "helps", "harms")
 EYE = np.eye(3)
@@ -210,6 +211,15 @@ def test_where_the_focal_task_makes_no_progress_nothing_is_relative_to_it():
     assert np.isnan(found.relative.values).all()
     assert found.relative.reasons[0,] == NO_PROGRESS
     assert not np.isnan(found.changes.values).any()
+
+
+def test_a_window_without_a_measured_step_has_no_effects():
+    trials = trials_along(Problem(), [np.zeros(6)] * 6)
+    found = effects(trials, ACTIONS, steps=np.zeros(6, dtype=bool))
+    assert np.isnan(found.changes.values).all()
+    assert np.isnan(found.relative.values).all()
+    assert found.relative.reasons[0,] == NO_STEP
+    assert found.steps == 0
 
 
 def test_intervals_of_effects_hold_the_sum_of_the_expected_products():

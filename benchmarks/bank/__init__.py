@@ -1,0 +1,1 @@
+"""A bank of synthetic multi-task problems whose best action is known, and what values policies on it."""
