@@ -27,9 +27,9 @@ class Recipe:
 
     `teachers` [m, r] weigh r features `tanh(u x)` of the inputs, `linear` [m] one linear direction. `rows`
     count the labels of each task's table, `noise` is the standard deviation of their errors, `scale` a factor
-    on the labels. `hidden` is the trunk's width. Where `apart`, the focal task has hidden units of its own, so
-    that no action has any effect. Where `own_order`, every action draws its own order of minibatches, so
-    that trainings differ by chance even then.
+    on the labels. `hidden` is the trunk's width. Where `apart`, the focal task has hidden units of its own,
+    so that no action has any effect. Where `own_order`, every action draws its own order of minibatches,
+    so that trainings differ by chance even then.
     """
 
     teachers: Array
