@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +14,8 @@ from gradprobe.commands.arguments import TABLE, Out, names
 
 if TYPE_CHECKING:
     from gradprobe.studies import StudyConfig
+
+_MOLECULES = ("rdkit", "chemprop", "torch_geometric", "chemicals")
 
 
 def compare(  # noqa: PLR0913 - a command has as many options as a study
@@ -76,11 +79,40 @@ def compare(  # noqa: PLR0913 - a command has as many options as a study
     _run(make_config(**options), out or Path("runs") / "compare", jobs)
 
 
-def demo(*, out: Out = None, jobs: Annotated[int, typer.Option(help="Cells side by side.")] = 0) -> None:
+def demo(
+    *,
+    out: Out = None,
+    jobs: Annotated[int, typer.Option(help="Cells side by side.")] = 0,
+    synthetic: Annotated[
+        bool, typer.Option("--synthetic", help="Made-up tasks; needs no packages for molecules.")
+    ] = False,
+) -> None:
     """Run a small comparison on the embedded data and report it."""
+    folder = out or Path("runs") / "demo"
+    missing = [package for package in _MOLECULES if find_spec(package) is None]
+    if missing and not synthetic:
+        typer.echo(
+            f"{', '.join(missing)} not installed: showing made-up tasks. For the comparison of encoders on "
+            "molecules: pip install 'gradprobe[molecules]'"
+        )
+    if missing or synthetic:
+        _run_synthetic(folder)
+        return
     from gradprobe.studies import demo_config
 
-    _run(demo_config(), out or Path("runs") / "demo", jobs)
+    _run(demo_config(), folder, jobs)
+
+
+def _run_synthetic(folder: Path) -> None:
+    from gradprobe.reports import report as write_report
+    from gradprobe.reports import show as render
+    from gradprobe.reports import summarise
+    from gradprobe.studies.synthetic import run_synthetic_demo
+
+    summary = summarise(run_synthetic_demo(folder))
+    console = Console()
+    console.print(render(summary))
+    console.print(f"report: {write_report(summary)}", soft_wrap=True, highlight=False, markup=False)
 
 
 def _run(config: StudyConfig, out: Path, jobs: int) -> None:
