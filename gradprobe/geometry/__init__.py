@@ -38,6 +38,7 @@ from gradprobe.geometry.oversmoothing import (
     row_spreads,
 )
 from gradprobe.geometry.pooling import Pooled, pooled
+from gradprobe.geometry.population import Estimand, Influences
 from gradprobe.geometry.quantity import Quantity
 from gradprobe.geometry.rank import EffectiveRank, effective_rank
 from gradprobe.geometry.spans import Span, window_of_steps
@@ -55,6 +56,7 @@ __all__ = [
     "Diagnosis",
     "EffectiveRank",
     "Effects",
+    "Estimand",
     "Estimate",
     "FloatArray",
     "FoldProducts",
@@ -62,6 +64,7 @@ __all__ = [
     "Gramian",
     "Group",
     "GroupSpreads",
+    "Influences",
     "Pooled",
     "Quantity",
     "RowSpread",

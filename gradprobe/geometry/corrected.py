@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,7 @@ from gradprobe.geometry.intervals import (
     ratio,
     window_means,
 )
+from gradprobe.geometry.population import Estimand, Influences, rounds_of, widened
 from gradprobe.geometry.window import FoldProducts
 
 NO_SIGNAL = "no signal: a squared norm across folds is not positive"
@@ -39,7 +41,7 @@ class CorrectedCosines:
 
     `p_values` [k] test whether the product, so the cosine, is zero: they need no norm, so they hold where
     the cosine is undefined. `nonzero` [k] are the pairs told from zero at the false discovery rate over
-    these k pairs.
+    these k pairs. `estimand` names whom intervals and p values speak of.
     """
 
     pairs: tuple[tuple[str, str], ...]
@@ -50,20 +52,35 @@ class CorrectedCosines:
     p_values: FloatArray
     nonzero: BoolArray
     steps: IntArray
+    estimand: Estimand = Estimand.THESE
 
 
 def corrected_cosines(
-    folds: FoldProducts, *, focal: str | None = None, false_discovery_rate: float = 0.05
+    folds: FoldProducts,
+    *,
+    focal: str | None = None,
+    false_discovery_rate: float = 0.05,
+    distinct: Mapping[str, int] | None = None,
+    influences: Influences | None = None,
 ) -> CorrectedCosines:
     """Corrected cosines of every pair of tasks, or of the focal task with each auxiliary, over t steps.
 
+    Intervals speak of the molecules that the steps drew from, and of new ones with either of `distinct`, how
+    many different molecules (or clusters) of each task there are, and `influences` of rows on the sums of a
+    step's products across folds, changes [n, k, 3] of each pair's product and two squared norms.
+
     Raises:
-        InputError: fewer than two tasks, or `focal` is not among them.
+        InputError: fewer than two tasks, `focal` is not among them, or `distinct` lacks one.
     """
     first, second = _pairs(folds.tasks, focal)
     present = folds.whole.present
     together = (present[:, first] & present[:, second]).astype(np.float64)
-    means = window_means(*_parts(*folds.across, first, second, together))
+    sums, counts = _parts(*folds.across, first, second, together)
+    rounds = None if distinct is None else rounds_of(folds.tasks, folds.rows.sum(axis=1), distinct)
+    pairwise = None if rounds is None else np.maximum(rounds[first], rounds[second])
+    means, estimand = widened(
+        window_means(sums, counts), sums, counts, rounds=pairwise, influences=influences
+    )
     whole = np.broadcast_to(1.0, folds.whole.values.shape)
     raw = window_means(*_parts(folds.whole.values, whole, first, second, together))
     products = means.estimate()
@@ -77,6 +94,7 @@ def corrected_cosines(
         p_values=p_values,
         nonzero=discoveries(p_values, false_discovery_rate),
         steps=together.sum(axis=0).astype(np.int64),
+        estimand=estimand,
     )
 
 

@@ -24,6 +24,7 @@ from gradprobe.geometry.actions import Action
 from gradprobe.geometry.decision import Trials, reweighted
 from gradprobe.geometry.gramian import BoolArray, FloatArray
 from gradprobe.geometry.intervals import Estimate, IntArray, Means, ratio, window_means
+from gradprobe.geometry.population import Estimand, Influences, widened
 
 NO_PROGRESS = "the focal task's own steps did not reduce its held-out loss in this window"
 
@@ -37,7 +38,7 @@ class Effects:
     not depend on the loss's scale, and an action of -1 undoes all of it. `tasks_relative` [m] is each task's
     part of averaging's update, also over `own`, so 1 for the focal task. Where `own` is not positive,
     relative ones are undefined. `undefined` [a] counts the updates that an action leaves undefined, which
-    drop out.
+    drop out. `estimand` names whom the intervals speak of.
     """
 
     tasks: tuple[str, ...]
@@ -50,6 +51,7 @@ class Effects:
     tasks_relative: Estimate
     undefined: IntArray
     steps: int
+    estimand: Estimand = Estimand.THESE
 
 
 def effects(
@@ -60,6 +62,8 @@ def effects(
     steps: BoolArray | None = None,
     every: int = 1,
     own_moments: FloatArray | None = None,
+    rounds: float | None = None,
+    influences: Influences | None = None,
 ) -> Effects:
     """Effects of actions over a window of averaging's steps.
 
@@ -71,26 +75,40 @@ def effects(
         every: how many steps of training a measured one stands for.
         own_moments: products [k, 1 + a, m] `<g_i, D_c g_H>` with the diagonal that averaging and then each
             action would have had, from `moments.SecondMoments`; None: averaging's for all.
+        rounds: how many times the window goes round the distinct molecules, of the tasks or the held-out
+            ones, whichever is more: intervals then speak of new molecules. See `population.passes`.
+        influences: the same from the rows: changes [n, m] of `trials.effects` of the row's step. Trials must
+            be one a step, and a combiner's weights count as given.
 
     Raises:
         InputError: arguments of other shapes, or no action.
     """
-    _check(trials, actions, rates=rates, steps=steps, own_moments=own_moments)
+    _check(trials, actions, rates=rates, steps=steps, own_moments=own_moments, influences=influences)
     plain = reweighted(trials)
     pace = np.ones(trials.steps) if rates is None else np.asarray(rates, dtype=np.float64)
     inside = np.ones(trials.steps, dtype=np.bool_) if steps is None else np.asarray(steps, dtype=np.bool_)
     weight = (pace * inside)[trials.step_of]
     products = np.broadcast_to(trials.effects[:, None], (len(plain), 1 + len(actions), len(trials.tasks)))
     products = products if own_moments is None else own_moments
-    parts = weight[:, None] * plain * products[:, 0]
+    factors = [action.factors(trials) for action in actions]
+    base = weight[:, None] * plain
+    parts = base * products[:, 0]
     changes = [
-        (weight[:, None] * plain * (action.factors(trials) * products[:, 1 + place] - products[:, 0])).sum(1)
-        for place, action in enumerate(actions)
+        (base * (factor * products[:, 1 + place] - products[:, 0])).sum(1)
+        for place, factor in enumerate(factors)
     ]
     own, total = parts[:, trials.focal], parts.sum(axis=1)
     counted = inside[trials.step_of]
     number = every * int(np.unique(trials.step_of[counted]).size)
-    means = _means(trials, counted, np.stack([*changes, total, *parts.T], axis=1), own)
+    sums, counts = _sums(trials, counted, np.stack([*changes, total, *parts.T], axis=1), own)
+    slopes = np.stack([*(base * (factor - 1.0) for factor in factors), base], axis=1)
+    means, estimand = widened(
+        window_means(sums, counts),
+        sums,
+        counts,
+        rounds=None if rounds is None else np.asarray(rounds, dtype=np.float64),
+        influences=None if influences is None else _carried(trials, counted, slopes, base, influences),
+    )
     summed = _scaled(means, number)
     relative = _relative(means)
     kinds = len(actions)
@@ -106,6 +124,7 @@ def effects(
         tasks_relative=_some(relative, slice(kinds + 1, None)),
         undefined=np.array([int(np.isnan(change[counted]).sum()) for change in changes]),
         steps=number,
+        estimand=estimand,
     )
 
 
@@ -117,8 +136,10 @@ def harmful(found: Effects, *, sure: bool = False) -> tuple[str, ...]:
     )
 
 
-def _means(trials: Trials, counted: BoolArray, values: FloatArray, own: FloatArray) -> Means:
-    """Means [q, 2] over steps of q values [k, q] and, at the same updates, of the focal task's own effect."""
+def _sums(
+    trials: Trials, counted: BoolArray, values: FloatArray, own: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Sums and counts [t, q, 2] a step of q values [k, q] and, at the same updates, of the focal task's."""
     both = np.stack([values, np.broadcast_to(own[:, None], values.shape)], axis=-1)
     defined = (~np.isnan(values) & counted[:, None])[..., None]
     used = np.unique(trials.step_of[counted])
@@ -128,7 +149,27 @@ def _means(trials: Trials, counted: BoolArray, values: FloatArray, own: FloatArr
     counts = np.zeros_like(sums)
     np.add.at(sums, place, np.where(defined, both, 0.0)[counted])
     np.add.at(counts, place, np.broadcast_to(defined, both.shape)[counted].astype(np.float64))
-    return window_means(sums, counts)
+    return sums, counts
+
+
+def _carried(
+    trials: Trials, counted: BoolArray, slopes: FloatArray, base: FloatArray, influences: Influences
+) -> Influences:
+    """Influences on products [n, m] as influences on sums [n, q, 2]: actions, averaging, then each task."""
+    if np.unique(trials.step_of).size != trials.step_of.size:
+        raise InputError("influences: expected one trial a step, as of heldout_trials, got several")
+    trial_of = np.full(trials.steps, -1)
+    trial_of[trials.step_of] = np.arange(len(trials.step_of))
+    place = np.cumsum(counted) - 1
+    trial = trial_of[influences.step_of]
+    kept = (trial >= 0) & counted[trial]
+    trial, changes = trial[kept], influences.changes[kept]
+    parts = base[trial] * changes
+    # An update that an action leaves undefined dropped out of the sums, so nothing moves it.
+    combined = np.nan_to_num(np.einsum("nqm,nm->nq", slopes[trial], changes))
+    values = np.concatenate([combined, parts], axis=1)
+    own = np.broadcast_to(parts[:, [trials.focal]], values.shape)
+    return Influences(place[trial], influences.molecule[kept], np.stack([values, own], axis=-1))
 
 
 def _scaled(means: Means, number: int) -> Means:
@@ -171,6 +212,7 @@ def _check(
     rates: FloatArray | None,
     steps: BoolArray | None,
     own_moments: FloatArray | None,
+    influences: Influences | None,
 ) -> None:
     if not actions:
         raise InputError("actions: expected at least one action, got none")
@@ -180,6 +222,8 @@ def _check(
                 f"{name}: expected one entry for each of {trials.steps} steps, got {np.shape(given)}"
             )
     expected = (len(trials.present), 1 + len(actions), len(trials.tasks))
+    if own_moments is not None and influences is not None:
+        raise InputError("influences: expected none beside own_moments, whose products they do not describe")
     if own_moments is not None and own_moments.shape != expected:
         raise InputError(
             f"own_moments: expected shape {expected} (trials, averaging and each action, tasks), "

@@ -8,6 +8,7 @@ of b rows has `E|g_i|^2 = S_ii + N_i / b`. Tasks that share molecules have corre
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,8 @@ import numpy as np
 from gradprobe.errors import InputError
 from gradprobe.geometry.corrected import NO_SIGNAL, cosine_of_means
 from gradprobe.geometry.gramian import FloatArray
-from gradprobe.geometry.intervals import Estimate, IntArray, Means, ratio, window_means
+from gradprobe.geometry.intervals import Estimate, IntArray, ratio, window_means
+from gradprobe.geometry.population import rounds_of, widened
 from gradprobe.geometry.window import FoldProducts
 
 
@@ -54,13 +56,16 @@ class Signal:
         return self.scale.values * share / (1.0 - share)
 
 
-def signal(folds: FoldProducts) -> Signal:
+def signal(folds: FoldProducts, *, distinct: Mapping[str, int] | None = None) -> Signal:
     """Signal, noise and noise scale of every task over t steps at which it has both folds.
 
-    A task that never has is undefined throughout.
+    A task that never has is undefined throughout. With `distinct`, how many different molecules of each
+    task there are, intervals speak of new ones.
     """
     each = np.arange(len(folds.tasks))
-    means = _means(folds, each, each)
+    rounds = None if distinct is None else rounds_of(folds.tasks, folds.rows.sum(axis=1), distinct)
+    sums, counts = _parts(folds, each, each)
+    means, _ = widened(window_means(sums, counts), sums, counts, rounds=rounds)
     rows = folds.batch_rows
     at_rows = np.zeros((each.size, 2, 2))
     at_rows[:, :, 0] = 1.0
@@ -104,10 +109,6 @@ def predicted_cosines(folds: FoldProducts, *, focal: str, rows: float | FloatArr
         matrix[:, k, 2 * k] = 1.0
         matrix[:, k, 2 * k + 1] = 1.0 / np.sqrt(batch[i] * batch[j])
     return cosine_of_means(means.transformed(matrix))
-
-
-def _means(folds: FoldProducts, first: IntArray, second: IntArray) -> Means:
-    return window_means(*_parts(folds, first, second))
 
 
 def _parts(folds: FoldProducts, first: IntArray, second: IntArray) -> tuple[FloatArray, FloatArray]:
