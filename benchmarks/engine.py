@@ -165,6 +165,7 @@ def training_step(case: Case, combiner: str) -> Timed:
 
     def run() -> float:
         start = _clock()
+        optimiser.zero_grad()
         update(case.losses())
         optimiser.step()
         return _clock() - start

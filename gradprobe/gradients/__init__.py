@@ -8,8 +8,8 @@ from gradprobe.gradients.beside import JudgedCapture
 from gradprobe.gradients.diagonal import check_optimizer, diagonal
 from gradprobe.gradients.engine import Capture, Engine
 from gradprobe.gradients.finite import check_finite
-from gradprobe.gradients.jacobian import JacobianCapture, UndefinedDiagonalError
-from gradprobe.gradients.loop import LoopEngine
+from gradprobe.gradients.jacobian import JacobianCapture, Row, UndefinedDiagonalError
+from gradprobe.gradients.loop import LoopEngine, differentiate
 from gradprobe.gradients.reach import (
     check_losses_reach_model,
     check_trunk_reached,
@@ -17,7 +17,14 @@ from gradprobe.gradients.reach import (
     reach_note,
 )
 from gradprobe.gradients.rowwise import RowwiseCapture, RowwiseEngine
-from gradprobe.gradients.shared import LayerNaming, SharedParameters, all_parameters, select_parameters
+from gradprobe.gradients.shared import (
+    LayerNaming,
+    SharedParameters,
+    all_parameters,
+    parameter_names,
+    select_parameters,
+)
+from gradprobe.gradients.sinks import without_ddp_reduction
 from gradprobe.gradients.trunk import find_trunk
 
 __all__ = [
@@ -28,6 +35,7 @@ __all__ = [
     "JudgedCapture",
     "LayerNaming",
     "LoopEngine",
+    "Row",
     "RowwiseCapture",
     "RowwiseEngine",
     "SharedParameters",
@@ -38,8 +46,11 @@ __all__ = [
     "check_optimizer",
     "check_trunk_reached",
     "diagonal",
+    "differentiate",
     "find_trunk",
     "mark_unreached",
+    "parameter_names",
     "reach_note",
     "select_parameters",
+    "without_ddp_reduction",
 ]

@@ -45,7 +45,9 @@ class LoopEngine:
         return JacobianCapture([differentiate(loss, shared.parameters) for loss in losses], shared)
 
 
-def differentiate(loss: Tensor, parameters: Sequence[nn.Parameter]) -> tuple[Tensor | None, ...]:
+def differentiate(
+    loss: Tensor, parameters: Sequence[nn.Parameter], *, keep_graph: bool = True
+) -> tuple[Tensor | None, ...]:
     """The gradient of one scalar loss, a tensor a parameter, None where the loss does not reach it.
 
     Frozen parameters count as not reached. The graph is kept for the next loss and for the caller.
@@ -62,7 +64,7 @@ def differentiate(loss: Tensor, parameters: Sequence[nn.Parameter]) -> tuple[Ten
     if not trainable:
         return (None,) * len(parameters)
     try:
-        found = iter(torch.autograd.grad(loss, trainable, retain_graph=True, allow_unused=True))
+        found = iter(torch.autograd.grad(loss, trainable, retain_graph=keep_graph, allow_unused=True))
     except RuntimeError as error:
         for sign, remedy in _REMEDIES:
             if sign in str(error):

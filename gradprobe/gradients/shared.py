@@ -105,13 +105,7 @@ def select_parameters(
         InputError: a parameter is not the model's, or none of them is trainable.
     """
     wanted = list(shared.parameters() if isinstance(shared, nn.Module) else shared)
-    names = {id(parameter): name for name, parameter in model.named_parameters()}
-    foreign = [i for i, parameter in enumerate(wanted) if id(parameter) not in names]
-    if foreign:
-        raise InputError(
-            f"shared: expected parameters of the model, got {len(foreign)} that are not among "
-            "model.parameters(); pass the module or parameters of the very model that is trained"
-        )
+    names = dict(zip(map(id, wanted), parameter_names(model, wanted), strict=True))
     chosen = {id(parameter): parameter for parameter in wanted if parameter.requires_grad}
     if not chosen:
         raise InputError("shared: expected at least one trainable parameter, got none")
@@ -120,6 +114,23 @@ def select_parameters(
         [(names[key], parameter, name_layer(names[key])) for key, parameter in chosen.items()],
         frozen=tuple(names[id(parameter)] for parameter in wanted if not parameter.requires_grad),
     )
+
+
+def parameter_names(model: nn.Module, shared: nn.Module | Iterable[nn.Parameter]) -> tuple[str, ...]:
+    """The names in a model of the parameters of a module, or of those given, frozen ones too.
+
+    Raises:
+        InputError: a parameter is not the model's.
+    """
+    wanted = list(shared.parameters() if isinstance(shared, nn.Module) else shared)
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    foreign = [i for i, parameter in enumerate(wanted) if id(parameter) not in names]
+    if foreign:
+        raise InputError(
+            f"shared: expected parameters of the model, got {len(foreign)} that are not among "
+            "model.parameters(); pass the module or parameters of the very model that is trained"
+        )
+    return tuple(names[id(parameter)] for parameter in wanted)
 
 
 def owning_module(parameter_name: str) -> str:

@@ -230,6 +230,7 @@ def _train(
     for epoch in range(1, config.epochs + 1):
         order = random.permutation(train)
         for start in range(0, len(order), config.batch_size):
+            optimizer.zero_grad()
             update(graphs.losses(model, order[start : start + config.batch_size]))
             optimizer.step()
         with torch.no_grad():

@@ -177,6 +177,7 @@ class _Run:
             if self.observer is not None:
                 rows = {task: batch.rows(task) for task in losses}
                 self.observer.before_update(losses, rows, self.steps, epoch)
+            self.optimizer.zero_grad()
             self.update(means)
         self.optimizer.step()
         self.steps += 1

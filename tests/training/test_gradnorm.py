@@ -46,6 +46,7 @@ def test_its_state_moves_through_a_loop_and_weighs_the_trunk():
     optimizer = torch.optim.Adam(model.parameters())
     weights = []
     for _ in range(4):
+        optimizer.zero_grad()
         losses = model.losses(inputs)
         weights.append(update(losses))
         parameter = next(model.trunk.parameters())
