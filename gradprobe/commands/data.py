@@ -1,4 +1,4 @@
-"""gradprobe data: list, describe, join and write tables of molecules."""
+"""gradprobe data: list, describe, audit, join and write tables of molecules."""
 
 from __future__ import annotations
 
@@ -8,12 +8,26 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gradprobe.commands.arguments import TABLE
+from gradprobe.commands.tables import (
+    Censored,
+    Classes,
+    Duplicates,
+    Exclude,
+    Log10,
+    Missing,
+    Smiles,
+    SplitColumn,
+    Standardize,
+    Stratify,
+    reading_bar,
+    table_options,
+)
 
 if TYPE_CHECKING:
     from gradprobe.data import MoleculeTable
 
 app = typer.Typer(
-    help="Tables of molecules: list, describe, join, write the embedded one.", no_args_is_help=True
+    help="Tables of molecules: list, describe, audit, join, write the embedded one.", no_args_is_help=True
 )
 
 
@@ -27,32 +41,83 @@ def list_data() -> None:
 
 
 @app.command()
-def describe(
-    table: Annotated[str, typer.Argument(help=TABLE)],
-    *,
-    smiles: Annotated[str, typer.Option(help="The column of SMILES.")] = "smiles",
-) -> None:
-    """Describe the tasks of a table: kind, labels, range, unit."""
+def describe(table: Annotated[str, typer.Argument(help=TABLE)], *, smiles: Smiles = None) -> None:
+    """Describe the tasks of a table: kind, labels, range, unit; then what was left out."""
     from gradprobe.data import describe as describe_table
     from gradprobe.data import load_table
-    from gradprobe.data.text import as_text
+    from gradprobe.data.text import as_text, left_out
 
-    typer.echo(as_text(describe_table(load_table(table, smiles=smiles))))
+    with reading_bar() as progress:
+        read = load_table(table, smiles=smiles, progress=progress)
+    typer.echo(as_text(describe_table(read)))
+    for line in left_out(read):
+        typer.echo(line)
+
+
+@app.command()
+def audit(  # noqa: PLR0913 - as many options as there are ways to read a table
+    table: Annotated[str, typer.Argument(help=TABLE)],
+    *,
+    smiles: Smiles = None,
+    focal: Annotated[str | None, typer.Option(help="The task to compare the others with.")] = None,
+    log10: Log10 = None,
+    missing: Missing = None,
+    classes: Classes = None,
+    exclude: Exclude = None,
+    censored: Censored = None,
+    duplicates: Duplicates = None,
+    standardize: Standardize = None,
+    split: Annotated[str, typer.Option(help="random, scaffold or parent.")] = "random",
+    split_column: SplitColumn = None,
+    stratify: Stratify = None,
+    seed: Annotated[int, typer.Option(help="The seed of the split.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Say what a table holds and what becomes of every column, before anything is trained."""
+    from gradprobe.data import load_table
+    from gradprobe.data.audit import audit_as_text, audit_table
+
+    options = table_options(
+        missing=missing,
+        classes=classes,
+        exclude=exclude,
+        censored=censored,
+        duplicates=duplicates,
+        standardize=standardize,
+        split_column=split_column,
+        stratify=stratify,
+    )
+    with reading_bar() as progress:
+        read = load_table(table, smiles=smiles, log10=log10 or (), options=options, progress=progress)
+    found = audit_table(
+        read,
+        source=table,
+        focal=focal or "",
+        kind=split,  # type: ignore[arg-type]
+        seed=seed,
+        options=options,
+    )
+    typer.echo(found.model_dump_json(indent=1) if as_json else audit_as_text(found))
 
 
 @app.command("join")
 def join_data(
-    tables: Annotated[list[Path], typer.Argument(help="One file a task; tasks are named after them.")],
+    tables: Annotated[list[str], typer.Argument(help="Files, or FILE:COLUMN for a column of its own each.")],
     *,
-    smiles: Annotated[str, typer.Option(help="The column of SMILES in every file.")] = "smiles",
-    value: Annotated[list[str], typer.Option(help="A column of labels in every file; repeat.")],
-    log10: Annotated[list[str] | None, typer.Option(help="A task to take log10 of; repeat.")] = None,
+    smiles: Smiles = None,
+    value: Annotated[
+        list[str] | None, typer.Option(help="A column of labels in every file without one; repeat.")
+    ] = None,
+    log10: Annotated[list[str] | None, typer.Option(help="A task, or TASK:OFFSET; repeat.")] = None,
     out: Annotated[Path, typer.Option(help="The CSV or Parquet file to write.")],
 ) -> None:
-    """Make one table of several files that hold one task each."""
+    """Make one table of columns of several files."""
     from gradprobe.data import join_tables
+    from gradprobe.data.join import files_of
+    from gradprobe.data.writing import check_not_input
 
-    _write(join_tables(tables, smiles=smiles, values=value, log10=log10 or ()), out)
+    check_not_input(out, files_of(tables))
+    _write(join_tables(tables, smiles=smiles, values=value or (), log10=log10 or ()), out)
 
 
 @app.command("physchem")
@@ -68,9 +133,9 @@ def write_physchem(
 def _write(table: MoleculeTable, out: Path) -> None:
     from gradprobe.data import write_skipped, write_table
 
+    skipped = out.with_name(f"{out.name.split('.')[0]}.skipped.csv")
     write_table(table, out)
     typer.echo(f"{out}: {len(table.smiles)} molecules, {len(table.tasks)} tasks, {table.merged} rows merged")
     if table.skipped:
-        skipped = out.with_name("skipped.csv")
         write_skipped(table, skipped)
         typer.echo(f"{skipped}: {len(table.skipped)} rows left out, with the reason for each")

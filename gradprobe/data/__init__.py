@@ -1,5 +1,6 @@
-"""Tables of molecules: read, checked, joined, split and scaled."""
+"""Tables of molecules: read, audited, checked, joined, split and scaled."""
 
+from gradprobe.data.audit import Audit, audit_table
 from gradprobe.data.catalog import Dataset, TaskSummary, describe, list_datasets, load_table
 from gradprobe.data.checks import MIN_LABELS, check_tasks
 from gradprobe.data.columns import ColumnDecision
@@ -15,6 +16,7 @@ from gradprobe.data.writing import write_skipped, write_table
 
 __all__ = [
     "MIN_LABELS",
+    "Audit",
     "ColumnDecision",
     "Dataset",
     "Fold",
@@ -30,6 +32,7 @@ __all__ = [
     "TaskKind",
     "TaskLabels",
     "TaskSummary",
+    "audit_table",
     "check_tasks",
     "describe",
     "join_tables",

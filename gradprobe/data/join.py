@@ -65,6 +65,11 @@ def join_tables(
     return _outer_join(tables, tasks)
 
 
+def files_of(paths: Sequence[str | Path]) -> list[Path]:
+    """The files that paths, with or without a column after a colon, name."""
+    return [_source(path, ()).path for path in paths]
+
+
 @dataclass(frozen=True)
 class _Source:
     """A file, the columns to take from it, and whether the path itself named one."""

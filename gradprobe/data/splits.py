@@ -53,7 +53,7 @@ def split_molecules(table: MoleculeTable, *, kind: SplitKind, seed: int, focal: 
 
     A table read with `stratify` deals out each class of that column apart. One read with `split_column` has
     its folds from that column, whatever the seed; molecules it assigns to no fold are in train. Where it
-    names no validation fold, a ninth of its train molecules, drawn by the seed, are it.
+    names no validation fold, a tenth of its train molecules, drawn by the seed, are it.
 
     `focal`, where given, is checked to have labels in every fold.
 

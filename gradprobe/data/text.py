@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gradprobe.data.catalog import TaskSummary
+from gradprobe.data.table import MoleculeTable
 
 _HEAD = ("task", "kind", "n", "mean", "std", "min", "max", "unit", "source")
 
@@ -25,6 +26,22 @@ def as_text(summaries: Sequence[TaskSummary]) -> str:
         ).rstrip()
         for row in rows
     )
+
+
+def left_out(table: MoleculeTable) -> list[str]:
+    """A line for every column that is left out or was converted, and one for rows that cannot be read."""
+    lines = [
+        f"{decision.column}: {decision.sentence()}"
+        for decision in table.decisions
+        if decision.sentence() not in ("task", "SMILES")
+    ]
+    if table.skipped:
+        first = table.skipped[0]
+        lines.append(
+            f"{len(table.skipped)} rows left out, whose SMILES cannot be read; first row {first.row}, "
+            f"{first.smiles[:60]!r}: {first.reason}"
+        )
+    return [*table.notes, *lines]
 
 
 def _cells(summary: TaskSummary) -> tuple[str, ...]:

@@ -79,7 +79,7 @@ def _parsed(
         return NotLabels("empty")
     parsed = {code: cell for code in present if (cell := parse_cell(cells.distinct[code])) is not None}
     convention = convention_of(
-        {cell.number for cell in parsed.values()}, decimal_comma_file=decimal_comma_file
+        dict.fromkeys(cell.number for cell in parsed.values()), decimal_comma_file=decimal_comma_file
     )
     if isinstance(convention, Ambiguous):
         return _left_out(

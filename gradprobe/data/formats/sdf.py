@@ -11,12 +11,16 @@ from gradprobe.data.formats.compressed import read_bytes
 from gradprobe.data.formats.raw import Progress, RawTable, check_size, objects
 from gradprobe.errors import InputError, missing_extra
 
+# No SMILES: the row is kept, and set aside with a reason when molecules are read.
+UNREADABLE = "unreadable-structure"
+
 
 def read_sdf(path: Path, *, smiles: str | None, progress: Progress | None = None) -> RawTable:
     """The structures as SMILES in a column named `smiles` (default "smiles"), then the properties.
 
-    Groups of relative stereochemistry (V3000) are kept, as CXSMILES. A structure that cannot be read has an
-    empty SMILES. A property that is named like the column of SMILES is left out, which a note says.
+    Groups of relative stereochemistry (V3000) are kept, as CXSMILES. In the place of a structure that
+    cannot be read stands text that is no SMILES. A property that is named like the column of SMILES is
+    left out, which a note says.
 
     Raises:
         InputError: not one record.
@@ -36,7 +40,7 @@ def read_sdf(path: Path, *, smiles: str | None, progress: Progress | None = None
     properties: dict[str, dict[int, str]] = {}
     with BlockLogs():
         for row, molecule in enumerate(Chem.ForwardSDMolSupplier(io.BytesIO(content))):
-            structures.append("" if molecule is None else write_smiles(molecule))
+            structures.append(UNREADABLE if molecule is None else write_smiles(molecule))
             if molecule is not None:
                 for name in molecule.GetPropNames():
                     properties.setdefault(name, {})[row] = molecule.GetProp(name)

@@ -1,0 +1,15 @@
+"""What a table holds and what became of it, before anything is trained."""
+
+from gradprobe.data.audit.audit import audit_table
+from gradprobe.data.audit.model import Audit, ColumnAudit, FoldCounts, TaskAudit
+from gradprobe.data.audit.text import audit_as_text, audit_in_brief
+
+__all__ = [
+    "Audit",
+    "ColumnAudit",
+    "FoldCounts",
+    "TaskAudit",
+    "audit_as_text",
+    "audit_in_brief",
+    "audit_table",
+]
