@@ -1,8 +1,10 @@
 """Stored measurements: versioned, append-only, readable without torch."""
 
-from gradprobe.trace.header import SCHEMA_VERSION, TraceHeader
+from gradprobe.trace.header import TraceHeader
+from gradprobe.trace.manifest import SCHEMA_VERSION
 from gradprobe.trace.records import Geometry, GramianRecord, QuantityRecord, SplitName
 from gradprobe.trace.store import Trace
+from gradprobe.trace.tail import TraceTail
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -12,4 +14,5 @@ __all__ = [
     "SplitName",
     "Trace",
     "TraceHeader",
+    "TraceTail",
 ]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from gradprobe.geometry import (
@@ -23,19 +25,25 @@ from gradprobe.geometry import (
     norm_ratios,
     norms,
 )
-from gradprobe.trace.records import Geometry, GramianRecord
-
-if TYPE_CHECKING:
-    from gradprobe.trace.store import Trace
+from gradprobe.trace.columns import Block, Columns
+from gradprobe.trace.header import TraceHeader
+from gradprobe.trace.records import GramianRecord, QuantityRecord
 
 COLUMNS = (
     *("step", "epoch", "split", "engine", "quantity", "layer", "task", "other", "value", "reason"),
     "geometry",
 )
-_Row = tuple[str, str, str, str, float, str]
+_Index = npt.NDArray[np.int64]
 
 
-def tidy(trace: Trace, *, geometry: Geometry = "plain") -> pd.DataFrame:
+def tidy(
+    header: TraceHeader,
+    gramians: Sequence[GramianRecord],
+    quantities: Sequence[QuantityRecord],
+    *,
+    only: Collection[str] | None = None,
+    layers: Collection[str] | None = None,
+) -> pd.DataFrame:
     """One row for each number of a trace in one geometry, with the columns of `COLUMNS`.
 
     What is read off Gramians is that of the plain gradients, or of the preconditioned ones where those
@@ -47,85 +55,172 @@ def tidy(trace: Trace, *, geometry: Geometry = "plain") -> pd.DataFrame:
     of held-out rows of the focal task: positive where a step along it helps them. `loss` and `rows` name
     the fold in `other`, `H` for held-out rows. Undefined values are NaN, with a `reason`; those of a layer
     that no loss reaches at a step are, and what holds over the whole trunk is over the other layers.
+
+    Texts are pandas categories, since the table of a long trace has millions of rows.
+
+    Args:
+        header: of the trace.
+        gramians: its records in one geometry.
+        quantities: its records that are read off no Gramian.
+        only: the quantities to give; None: all.
+        layers: the layers to give, `""` for the whole trunk; None: all.
     """
-    rows: list[tuple[object, ...]] = []
-    for record in trace.gramians if geometry == "plain" else trace.preconditioned:
-        place = (record.step, record.epoch, record.split, record.engine)
-        rows += [(*place, *row, geometry) for row in _of_record(record, trace.header.focal)]
-    for quantity in trace.quantities:
-        place = (quantity.step, quantity.epoch, quantity.split, "")
-        rows.append(
-            (*place, quantity.name, quantity.layer, quantity.task, "", quantity.value, quantity.reason, "")
+    rows = _Rows(header.focal, only, layers)
+    for record in gramians:
+        rows.add_record(record)
+    for quantity in quantities:
+        rows.add_quantity(quantity)
+    return rows.columns.frame(COLUMNS)
+
+
+@dataclass
+class _Rows:
+    focal: str
+    only: Collection[str] | None
+    layers: Collection[str] | None
+    columns: Columns = field(default_factory=Columns)
+    _pairs: dict[tuple[tuple[str, ...], bool], tuple[_Index, _Index, Any, Any]] = field(default_factory=dict)
+
+    def add_record(self, record: GramianRecord) -> None:
+        place = Block(record.step, record.epoch, record.split, record.engine, record.geometry)
+        gramian = record.gramian.by_task()
+        if self._wants("loss", "") or self._wants("rows", ""):
+            self._losses(place, record)
+        for layer, values in zip(("", *gramian.layers), (gramian.total, *gramian.values), strict=True):
+            if self.layers is None or layer in self.layers:
+                self._layer(place, gramian.tasks, values, layer)
+        if self.layers is None or "" in self.layers:
+            self._set(place, gramian)
+        self._heldout(place, record.gramian)
+
+    def add_quantity(self, quantity: QuantityRecord) -> None:
+        if self._wants(quantity.name, quantity.layer):
+            self.columns.add(
+                Block(quantity.step, quantity.epoch, quantity.split, "", ""),
+                np.array([quantity.value]),
+                quantity=quantity.name,
+                layer=quantity.layer,
+                task=quantity.task,
+                reasons={0: quantity.reason},
+            )
+
+    def _wants(self, quantity: str, layer: str) -> bool:
+        return (self.only is None or quantity in self.only) and (self.layers is None or layer in self.layers)
+
+    def _losses(self, place: Block, record: GramianRecord) -> None:
+        groups = record.gramian.groups
+        tasks = self.columns.codes([group.task for group in groups])
+        folds = self.columns.codes([group.fold for group in groups])
+        missing = {int(k): "no loss given" for k in np.flatnonzero(~np.isfinite(record.losses))}
+        if self._wants("loss", ""):
+            self.columns.add(place, record.losses, quantity="loss", task=tasks, other=folds, reasons=missing)
+        if self._wants("rows", ""):
+            counts = np.array(record.gramian.rows, dtype=np.float64)
+            self.columns.add(place, counts, quantity="rows", task=tasks, other=folds)
+
+    def _layer(self, place: Block, tasks: tuple[str, ...], values: FloatArray, layer: str) -> None:
+        add = self.columns.add
+        if self._wants("norm", layer):
+            lengths = norms(values)
+            add(
+                place,
+                lengths,
+                quantity="norm",
+                layer=layer,
+                task=self.columns.codes(tasks),
+                reasons=_out_of_reach(lengths),
+            )
+        if self._wants("cosine", layer):
+            i, j, task, other = self._pairs_of(tasks, everything=not layer)
+            found = cosines(values)
+            reasons = {k: found.reasons[at] for k, at in _at(found, i, j)} if found.reasons else None
+            add(
+                place,
+                found.values[i, j],
+                quantity="cosine",
+                layer=layer,
+                task=task,
+                other=other,
+                reasons=reasons,
+            )
+        if self.focal in tasks and self._wants("norm_ratio", layer):
+            ratios = norm_ratios(values, tasks.index(self.focal))
+            others = self.columns.codes([task for task in tasks if task != self.focal])
+            reasons = {k: reason for (k,), reason in ratios.reasons.items()}
+            add(
+                place,
+                ratios.values,
+                quantity="norm_ratio",
+                layer=layer,
+                task=self.focal,
+                other=others,
+                reasons=reasons,
+            )
+
+    def _set(self, place: Block, gramian: Gramian) -> None:
+        total = gramian.total
+        if self._wants("overlap", ""):
+            self._one(place, "overlap", gradient_overlap(total))
+        if self._wants("conflict_energy", "") or self._wants("conflict_energy_per_pair", ""):
+            energies = zip(
+                ("conflict_energy", "conflict_energy_per_pair"), conflict_energy(total), strict=True
+            )
+            for name, quantity in energies:
+                if self._wants(name, ""):
+                    self._one(place, name, quantity)
+        if self.focal in gramian.tasks:
+            found = conflicts(total, gramian.tasks.index(self.focal))
+            for name, value in (("negative_fraction", found.fraction), ("negative_mass", found.mass)):
+                if self._wants(name, ""):
+                    reasons = {0: found.reason}
+                    self.columns.add(
+                        place, np.array([value]), quantity=name, task=self.focal, reasons=reasons
+                    )
+
+    def _one(self, place: Block, name: str, quantity: Quantity) -> None:
+        self.columns.add(
+            place, quantity.values.reshape(1), quantity=name, reasons={0: quantity.reasons.get((), "")}
         )
-    frame = pd.DataFrame(rows, columns=list(COLUMNS))
-    return frame.astype({"step": "int64", "epoch": "Int64", "value": "float64"})
 
-
-def _of_record(record: GramianRecord, focal: str) -> Iterator[_Row]:
-    gramian = record.gramian.by_task()
-    for group, loss, count in zip(record.gramian.groups, record.losses, record.gramian.rows, strict=True):
-        yield ("loss", "", group.task, group.fold, float(loss), "" if np.isfinite(loss) else "no loss given")
-        yield ("rows", "", group.task, group.fold, float(count), "")
-    for layer, values in zip(("", *gramian.layers), (gramian.total, *gramian.values), strict=True):
-        yield from _of_layer(gramian, values, layer, focal)
-    yield from _of_set(gramian, focal)
-    yield from _on_heldout_rows(record.gramian, focal)
-
-
-def _of_layer(gramian: Gramian, values: FloatArray, layer: str, focal: str) -> Iterator[_Row]:
-    tasks = gramian.tasks
-    for task, norm in zip(tasks, norms(values), strict=True):
-        yield ("norm", layer, task, "", float(norm), _unless_defined(norm))
-    pairs = cosines(values)
-    for i, j in _pairs(tasks, focal, everything=not layer):
-        yield ("cosine", layer, tasks[i], tasks[j], *_entry(pairs, (i, j)))
-    if focal in tasks:
-        row = tasks.index(focal)
-        ratios = norm_ratios(values, row)
-        for k, other in enumerate(task for task in tasks if task != focal):
-            yield ("norm_ratio", layer, focal, other, *_entry(ratios, (k,)))
-
-
-def _of_set(gramian: Gramian, focal: str) -> Iterator[_Row]:
-    overlap, (energy, energy_per_pair) = gradient_overlap(gramian.total), conflict_energy(gramian.total)
-    for name, quantity in (
-        ("overlap", overlap),
-        ("conflict_energy", energy),
-        ("conflict_energy_per_pair", energy_per_pair),
-    ):
-        yield (name, "", "", "", *_entry(quantity, ()))
-    if focal in gramian.tasks:
-        found = conflicts(gramian.total, gramian.tasks.index(focal))
-        yield ("negative_fraction", "", focal, "", found.fraction, found.reason)
-        yield ("negative_mass", "", focal, "", found.mass, found.reason)
-
-
-def _on_heldout_rows(gramian: Gramian, focal: str) -> Iterator[_Row]:
-    if Group(focal, HELDOUT) in gramian.groups:
+    def _heldout(self, place: Block, gramian: Gramian) -> None:
+        if Group(self.focal, HELDOUT) not in gramian.groups:
+            return
         for layer in (None, *gramian.layers):
-            products, effects = heldout_products([gramian], focal=focal, layer=layer)
-            for task, effect in zip(products.tasks, effects[0], strict=True):
-                yield ("heldout_effect", layer or "", task, focal, float(effect), _unless_defined(effect))
+            if self._wants("heldout_effect", layer or ""):
+                products, effects = heldout_products([gramian], focal=self.focal, layer=layer)
+                self.columns.add(
+                    place,
+                    effects[0],
+                    quantity="heldout_effect",
+                    layer=layer or "",
+                    task=self.columns.codes(products.tasks),
+                    other=self.focal,
+                    reasons=_out_of_reach(effects[0]),
+                )
+
+    def _pairs_of(self, tasks: tuple[str, ...], *, everything: bool) -> tuple[_Index, _Index, Any, Any]:
+        """Focal pairs first, each named from the focal side; then, over the whole trunk, the others."""
+        key = (tasks, everything)
+        if key not in self._pairs:
+            pairs = []
+            row = tasks.index(self.focal) if self.focal in tasks else None
+            if row is not None:
+                pairs = [(row, k) for k in range(len(tasks)) if k != row]
+            if everything:
+                others = [k for k in range(len(tasks)) if k != row]
+                pairs += [(a, b) for at, a in enumerate(others) for b in others[at + 1 :]]
+            i, j = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
+            codes = self.columns.codes(tasks)
+            self._pairs[key] = i, j, codes[i], codes[j]
+        return self._pairs[key]
 
 
-def _unless_defined(value: float) -> str:
-    """The reason why a length or product is NaN: of those, only layers out of reach are stored so."""
-    return NOT_REACHED if np.isnan(value) else ""
+def _at(found: Quantity, i: _Index, j: _Index) -> list[tuple[int, tuple[int, int]]]:
+    """The places among pairs of those that are undefined, with their index in the matrix."""
+    pairs = zip(i.tolist(), j.tolist(), strict=True)
+    return [(k, at) for k, at in enumerate(pairs) if at in found.reasons]
 
 
-def _pairs(tasks: tuple[str, ...], focal: str, *, everything: bool) -> Iterator[tuple[int, int]]:
-    """Focal pairs first, each named from the focal side; then, over the whole trunk, the others."""
-    if focal in tasks:
-        row = tasks.index(focal)
-        yield from ((row, k) for k in range(len(tasks)) if k != row)
-    if everything:
-        yield from (
-            (i, j)
-            for i in range(len(tasks))
-            for j in range(i + 1, len(tasks))
-            if focal not in (tasks[i], tasks[j])
-        )
-
-
-def _entry(quantity: Quantity, index: tuple[int, ...]) -> tuple[float, str]:
-    return float(quantity.values[index]), quantity.reasons.get(index, "")
+def _out_of_reach(values: FloatArray) -> dict[int, str]:
+    """The reason why lengths or products are NaN: of those, only layers out of reach are stored so."""
+    return {int(k): NOT_REACHED for k in np.flatnonzero(np.isnan(values))}

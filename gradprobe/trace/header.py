@@ -6,12 +6,14 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field, TypeAdapter, ValidationError
 
 from gradprobe.errors import TraceError
 
-FORMAT = "gradprobe trace"
-SCHEMA_VERSION = 1
+# Counts that NumPy can hold.
+_Count = Annotated[int, Field(ge=0, lt=2**62)]
 
 
 @dataclass(frozen=True)
@@ -26,9 +28,9 @@ class TraceHeader:
     focal: str = ""
     tasks: tuple[str, ...] = ()
     layers: tuple[str, ...] = ()
-    parameters: tuple[int, ...] = ()
+    parameters: tuple[_Count, ...] = ()
     excluded: tuple[str, ...] = ()
-    every: int = 1
+    every: _Count = 1
     batches: str = ""
     seed: int | None = None
     dtype: str = ""
@@ -36,42 +38,31 @@ class TraceHeader:
     versions: Mapping[str, str] = field(default_factory=dict)
     created: str = ""
 
-    def to_json(self) -> str:
-        """The header as JSON text, with the format's name and schema version."""
-        content = {"format": FORMAT, "schema_version": SCHEMA_VERSION, **dataclasses.asdict(self)}
-        return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
-
     @classmethod
-    def from_json(cls, text: str, *, source: str = "header.json") -> TraceHeader:
-        """The header in a JSON text.
+    def from_content(cls, content: Mapping[str, Any], *, source: str) -> TraceHeader:
+        """The header in a JSON object; keys that are none of its fields are passed over.
 
         Raises:
-            TraceError: the text is no trace header, is damaged, or comes from a later schema.
+            TraceError: a field is of another type, or layers and parameters do not go together.
         """
-        content = _parse(text, source)
         known = {entry.name for entry in dataclasses.fields(cls)}
         values = {key: value for key, value in content.items() if key in known}
-        for key in ("tasks", "layers", "parameters", "excluded"):
-            values[key] = tuple(values.get(key, ()))
-        return cls(**values)
+        try:
+            # Through JSON, whose lists may stand for tuples while nothing else is converted.
+            header = _ADAPTER.validate_json(json.dumps(values), strict=True)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            where = ".".join(map(str, first["loc"])) or "the text"
+            raise TraceError(
+                f"{source}: expected the header of a trace, got a wrong value of {where} ({first['msg']}); "
+                "the file was changed or is not a trace"
+            ) from error
+        if len(header.layers) != len(header.parameters) or len(set(header.layers)) != len(header.layers):
+            raise TraceError(
+                f"{source}: expected distinct layers and as many counts of parameters, got "
+                f"{len(header.layers)} layers and {len(header.parameters)} counts; the file was changed"
+            )
+        return header
 
 
-def _parse(text: str, source: str) -> dict[str, Any]:
-    try:
-        content = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise TraceError(
-            f"{source}: expected a trace header in JSON, got text that breaks off or is no JSON ({error}); "
-            "the file was damaged or is not a trace"
-        ) from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise TraceError(f"{source}: expected the header of a gradprobe trace, got some other JSON file")
-    version = content.get("schema_version")
-    if not isinstance(version, int) or version < 1:
-        raise TraceError(f"{source}: expected a schema version from 1 on, got {version!r}")
-    if version > SCHEMA_VERSION:
-        raise TraceError(
-            f"{source}: expected schema version {SCHEMA_VERSION} or earlier, got {version}; "
-            "a later gradprobe wrote this trace, upgrade to read it"
-        )
-    return content
+_ADAPTER = TypeAdapter(TraceHeader)

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import warnings
 import weakref
+from collections.abc import Collection
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gradprobe.errors import InputError, TraceError
-from gradprobe.trace import parts
 from gradprobe.trace.header import TraceHeader
+from gradprobe.trace.manifest import FILE, KINDS, Kind
+from gradprobe.trace.reading import PartReader, load_parts
 from gradprobe.trace.records import Geometry, GramianRecord, QuantityRecord
-from gradprobe.trace.writer import PartWriter
+from gradprobe.trace.stored import StoredRecords
+from gradprobe.trace.writer import TraceWriter
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_HEADER = "header.json"
 
 
 class Trace:
@@ -24,51 +26,49 @@ class Trace:
 
     `Trace(path)` starts a trace on disk, `Trace()` one in memory, `Trace.load(path)` reads one.
     Records are appended and never changed. On disk they are written in parts, each renamed into
-    place when finished: a killed process loses at most the part that was being filled. What is left
-    is written by `close`, or else when the trace is forgotten or the process ends.
+    place when finished and listed with its checksum: a killed process loses at most the part that was
+    being filled. What is left is written by `close`, or else when the trace is forgotten or the process ends.
+    What is written does not stay in memory; it is read again when asked for.
 
-    `gramians` are the records of plain gradients, which every reader means that does not ask for
-    others; `preconditioned` are those in the optimiser's geometry, in parts of their own.
-    `damaged` names the parts that `load` could not read.
+    A folder that cannot be written (disk full, folder deleted) stops no training: one warning says so,
+    records wait in memory, up to 256 MB, and are written when that is possible again. `close` raises a
+    TraceError where it is not; `save` writes them elsewhere.
+
+    `gramians` are the records of plain gradients, the default for readers; `preconditioned` are those in the
+    optimiser's geometry, in parts of their own. Both are sequences, as `quantities`. `damaged` names what
+    `load` found missing, changed or foreign, and left out.
     """
 
     def __init__(self, path: str | Path | None = None, header: TraceHeader | None = None) -> None:
         self.header = header or TraceHeader()
-        self.gramians: list[GramianRecord] = []
-        self.preconditioned: list[GramianRecord] = []
-        self.quantities: list[QuantityRecord] = []
         self.damaged: tuple[str, ...] = ()
         self.path = None if path is None else Path(path)
-        self._writer: PartWriter | None = None
+        self._writer: TraceWriter | None = None
+        self._open(self.path)
         if self.path is not None:
-            self._claim(self.path)
-            self._writer = PartWriter(self.path, self.gramians, self.preconditioned, self.quantities)
+            self._writer = TraceWriter(self.path, self._stores)
+            self._writer.claim(self.header)
             weakref.finalize(self, self._writer.flush_forgotten)
 
     @classmethod
     def load(cls, path: str | Path) -> Trace:
-        """The finished parts of the trace at `path`, of a run that may still be going on.
+        """The finished parts of the trace at `path`, of a run that may still be in progress.
+
+        Every part is checked now. Up to 128 MB of records stay in memory; others are read again when they
+        are asked for, which raises a TraceError if the file was changed since.
 
         Raises:
-            TraceError: no trace is there, it is foreign or from a later version, or no part of it
-                can be read.
+            TraceError: no trace is there, it is foreign or from a later version, its header was changed, or
+                no part of it can be read.
         """
         folder = Path(path)
-        if not (folder / _HEADER).is_file():
-            raise TraceError(f"path: expected the folder of a trace with a {_HEADER}, got {folder}")
-        # Parts before header: a run that starts in between must not show parts of layers not yet named.
-        found = sorted(folder.glob("*.parquet"))
+        if not (folder / FILE).is_file():
+            raise TraceError(f"path: expected the folder of a trace with a {FILE}, got {folder}")
         trace = cls()
-        trace.header = TraceHeader.from_json(
-            (folder / _HEADER).read_text(encoding="utf-8", errors="replace"), source=str(folder / _HEADER)
-        )
-        damaged: list[TraceError] = []
-        for part in found:
-            try:
-                trace._read_part(part)
-            except TraceError as error:
-                damaged.append(error)
-        if damaged and len(damaged) == len(found):
+        trace._open(folder)
+        trace.header, damaged = load_parts(folder, trace._stores)
+        trace._parts.header = trace.header
+        if damaged and not any(trace._stores.values()):
             raise damaged[0]
         trace.damaged = tuple(str(error) for error in damaged)
         return trace
@@ -86,41 +86,79 @@ class Trace:
                 f"header: expected the layers {list(self.header.layers)} that the records so far have, "
                 f"got {list(header.layers)}; start another trace for another set of layers"
             )
-        self.header = header
-        self._write_header()
+        self.header = self._parts.header = header
+        if self._writer is not None:
+            self._writer.describe(header)
 
     def append(self, record: GramianRecord | QuantityRecord) -> None:
-        """Add one record; a part is written when enough has gathered or some seconds have passed.
+        """Add one record; a part is written when the buffer is full or a flush is overdue.
 
         Raises:
             InputError: the Gramian's layers are not the header's.
         """
-        if isinstance(record, QuantityRecord):
-            self.quantities.append(record)
-        elif record.gramian.layers != self.header.layers:
-            raise InputError(
-                f"record: expected the layers {list(self.header.layers)} of the header, "
-                f"got {list(record.gramian.layers)}"
-            )
+        kind: Kind = "quantities"
+        if isinstance(record, GramianRecord):
+            kind = "gramians" if record.geometry == "plain" else "preconditioned"
+            if record.gramian.layers != self.header.layers:
+                raise InputError(
+                    f"record: expected the layers {list(self.header.layers)} of the header, "
+                    f"got {list(record.gramian.layers)}"
+                )
+        if self._writer is None:
+            self._stores[kind].append(record)
         else:
-            (self.gramians if record.geometry == "plain" else self.preconditioned).append(record)
-        if self._writer is not None and self._writer.part_is_due():
-            self._writer.flush()
+            self._writer.add(kind, record)
 
     def flush(self) -> None:
-        """Write what has gathered since the last part."""
+        """Write what has gathered since the last part, where that can be done now."""
         if self._writer is not None:
             self._writer.flush()
 
     def close(self) -> None:
-        """Write the last part; the trace stays readable."""
-        self.flush()
+        """Write the last part; the trace stays readable.
 
-    def frame(self, *, geometry: Geometry = "plain") -> pd.DataFrame:
-        """A tidy table of every quantity read off the trace; see `gradprobe.trace.frame.tidy`."""
+        Raises:
+            TraceError: the folder cannot be written; the records are still in memory.
+        """
+        self.flush()
+        waiting = sum(len(records.pending) for records in self._stores.values())
+        if self._writer is None or not self._writer.problem:
+            return
+        lost = f", {self._writer.lost} more were lost" if self._writer.lost else ""
+        raise TraceError(
+            f"trace: expected to write {waiting} records to {self.path}, which cannot be written "
+            f"({self._writer.problem}); they are in memory{lost}: make room or put the folder back and close "
+            "again, or save them elsewhere with trace.save(folder)"
+        )
+
+    def save(self, path: str | Path) -> None:
+        """Write all records, those in memory and those that can be read, to a new folder.
+
+        Raises:
+            InputError: the folder holds a trace already, or cannot be written.
+            TraceError: the new folder cannot be written to the end.
+        """
+        with Trace(path, self.header) as copy:
+            for records in self._stores.values():
+                for record in records.readable():
+                    copy.append(record)
+
+    def frame(
+        self,
+        *,
+        geometry: Geometry = "plain",
+        quantities: Collection[str] | None = None,
+        layers: Collection[str] | None = None,
+    ) -> pd.DataFrame:
+        """A tidy table of the quantities read off the trace; see `gradprobe.trace.frame.tidy`.
+
+        A table of everything in a long trace is large; `quantities` and `layers` (`""` is the whole trunk)
+        keep to what is needed, and only that is computed.
+        """
         from gradprobe.trace.frame import tidy
 
-        return tidy(self, geometry=geometry)
+        gramians = self.gramians if geometry == "plain" else self.preconditioned
+        return tidy(self.header, gramians, self.quantities, only=quantities, layers=layers)
 
     def __enter__(self) -> Trace:
         return self
@@ -128,34 +166,19 @@ class Trace:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trail: TracebackType | None
     ) -> None:
-        self.close()
-
-    def _claim(self, folder: Path) -> None:
-        if (folder / _HEADER).exists() or any(folder.glob("gramians-*")) or any(folder.glob("quantities-*")):
-            raise InputError(
-                f"out: expected a new folder for the trace, got {folder}, which holds one already; "
-                "name another folder or delete that trace"
-            )
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._write_header()
-        except OSError as error:
-            raise InputError(
-                f"out: expected a folder that can be written, got {folder} ({error.strerror}); "
-                "name another folder"
-            ) from error
+            self.close()
+        except TraceError as problem:
+            if error is None:
+                raise
+            warnings.warn(str(problem), RuntimeWarning, stacklevel=2)
 
-    def _write_header(self) -> None:
-        if self.path is None:
-            return
-        unfinished = self.path / (_HEADER + ".unfinished")
-        unfinished.write_text(self.header.to_json(), encoding="utf-8")
-        unfinished.replace(self.path / _HEADER)
-
-    def _read_part(self, part: Path) -> None:
-        if part.name.startswith("gramians-"):
-            self.gramians += parts.read_gramians(part, self.header)
-        elif part.name.startswith("preconditioned-"):
-            self.preconditioned += parts.read_gramians(part, self.header, geometry="preconditioned")
-        elif part.name.startswith("quantities-"):
-            self.quantities += parts.read_quantities(part)
+    def _open(self, folder: Path | None) -> None:
+        """Empty stores of records, whose parts lie in a folder."""
+        # Nothing here may refer to this trace, or it would never be forgotten, and so never written.
+        self._parts = PartReader(folder or Path(), self.header)
+        self.gramians: StoredRecords[GramianRecord] = StoredRecords(self._parts)
+        self.preconditioned: StoredRecords[GramianRecord] = StoredRecords(self._parts)
+        self.quantities: StoredRecords[QuantityRecord] = StoredRecords(self._parts)
+        stores: tuple[StoredRecords[Any], ...] = (self.gramians, self.preconditioned, self.quantities)
+        self._stores: dict[Kind, StoredRecords[Any]] = dict(zip(KINDS, stores, strict=True))

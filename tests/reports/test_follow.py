@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from gradprobe.errors import TraceError
-from gradprobe.reports.watch import follow
 from gradprobe.reports.watch.follow import Following
-from gradprobe.trace import Trace
+from gradprobe.trace import Trace, tail
+from gradprobe.trace.manifest import Manifest
 from tests.reports._traces import add, header, record
 
 
@@ -28,7 +28,7 @@ def test_a_folder_that_is_not_there_yet_is_waited_for(tmp_path):
 
 
 def test_a_header_that_is_being_written_is_waited_for(tmp_path):
-    text = header().to_json()
+    text = Manifest(header()).to_json()
     (tmp_path / "header.json").write_text(text[: len(text) // 2])
     following = Following(tmp_path, history=8)
     following.poll()
@@ -39,13 +39,13 @@ def test_a_header_that_is_being_written_is_waited_for(tmp_path):
 
 
 def test_every_part_is_read_once(tmp_path, monkeypatch):
-    read, real = [], follow.read_gramians
+    read, real = [], tail.read_part
 
-    def spy(part, head):
+    def spy(folder, part, head):
         read.append(part.name)
-        return real(part, head)
+        return real(folder, part, head)
 
-    monkeypatch.setattr(follow, "read_gramians", spy)
+    monkeypatch.setattr(tail, "read_part", spy)
     trace = Trace(tmp_path, header())
     following = Following(tmp_path, history=8)
     for step in range(4):
@@ -132,7 +132,7 @@ def test_tasks_that_appear_later_are_shown(tmp_path):
 
 @pytest.mark.parametrize("change", [{"schema_version": 99}, {"format": "something else"}])
 def test_a_foreign_or_later_trace_is_refused(tmp_path, change):
-    content = json.loads(header().to_json()) | change
+    content = json.loads(Manifest(header()).to_json()) | change
     (tmp_path / "header.json").write_text(json.dumps(content))
     with pytest.raises(TraceError):
         Following(tmp_path, history=5).poll()

@@ -13,8 +13,11 @@ import numpy as np
 import pytest
 
 from gradprobe.errors import InputError, TraceError
-from gradprobe.trace import SCHEMA_VERSION, Trace, TraceHeader, parts
+from gradprobe.records.checksums import digest_of
+from gradprobe.trace import SCHEMA_VERSION, Trace, TraceHeader, manifest
 from gradprobe.trace import writer as writer_module
+from gradprobe.trace.manifest import Manifest
+from gradprobe.trace.parts import Identity, encode
 from tests.trace._records import FOLDS, HEADER, assert_same_gramians, gramian_record, quantity_record
 
 
@@ -66,7 +69,7 @@ def test_a_part_is_written_whenever_enough_records_have_gathered(tmp_path):
 
 
 def test_a_part_is_written_once_it_is_big(tmp_path, monkeypatch):
-    monkeypatch.setattr(writer_module, "_PART_BYTES", 200)
+    monkeypatch.setattr(writer_module, "_PART_BYTES", 1000)
     trace = Trace(tmp_path, HEADER)
     trace.append(gramian_record(0))
     assert Trace.load(tmp_path).gramians == []
@@ -117,29 +120,28 @@ def test_a_trace_still_being_written_shows_its_finished_parts(tmp_path):
 
 def test_a_run_that_starts_measuring_while_its_trace_is_read_is_no_foreign_trace(tmp_path, monkeypatch):
     writer = Trace(tmp_path)
-    read_header = TraceHeader.from_json
+    parse, read = manifest.parse_manifest, []
 
-    def overtaken(text: str, **options: str) -> TraceHeader:
-        writer.describe(HEADER)
-        writer.append(gramian_record(0))
-        writer.flush()
-        return read_header(text, **options)
+    def overtaken(content: bytes, **options: str) -> Manifest:
+        if not read:
+            read.append(content)
+            writer.describe(HEADER)
+            writer.append(gramian_record(0))
+            writer.flush()
+        return parse(content, **options)
 
-    monkeypatch.setattr(TraceHeader, "from_json", overtaken)
-    assert Trace.load(tmp_path).gramians == []
-    assert len(Trace.load(tmp_path).gramians) == 1
+    monkeypatch.setattr(manifest, "parse_manifest", overtaken)
+    found = Trace.load(tmp_path)
+    assert (len(found.gramians), found.header, found.damaged) == (1, HEADER, ())
 
 
 def test_a_write_that_is_cut_short_leaves_no_part_behind(tmp_path, monkeypatch):
     trace = _three_parts(tmp_path)
-    write = parts.pq.write_table
 
-    def cut_short(table: object, path: Path, **options: object) -> None:
-        write(table, path, **options)
-        path.write_bytes(path.read_bytes()[:100])
+    def cut_short(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(parts.pq, "write_table", cut_short)
+    monkeypatch.setattr(os, "fsync", cut_short)
     trace.append(gramian_record(3))
     with pytest.raises(KeyboardInterrupt):
         trace.close()
@@ -238,7 +240,8 @@ def test_no_flipped_byte_goes_unnoticed(tmp_path):
 
 def test_a_part_of_another_schema_is_damaged_not_misread(tmp_path):
     _three_parts(tmp_path)
-    parts.write_quantities(tmp_path / "gramians-000001.parquet", [quantity_record(0)])
+    foreign = encode([quantity_record(0)], Identity("", "quantities-000001.parquet", 0))
+    (tmp_path / "gramians-000001.parquet").write_bytes(foreign)
     found = Trace.load(tmp_path)
     assert [record.step for record in found.gramians] == [0, 2]
     assert "gramians-000001.parquet" in found.damaged[0]
@@ -255,7 +258,11 @@ def test_a_trace_with_no_readable_part_is_an_error(tmp_path):
 def test_header_and_parts_of_different_traces_are_told_apart(tmp_path):
     _three_parts(tmp_path)
     other = TraceHeader(focal="b", layers=("one",), parameters=(20,))
-    (tmp_path / "header.json").write_text(other.to_json())
+    (tmp_path / "header.json").write_text(Manifest(other, run="another").to_json())
+    with pytest.raises(TraceError, match=r"gramians-000000\.parquet: .* got one of another run"):
+        Trace.load(tmp_path)
+    header = {"format": "gradprobe trace", "schema_version": 1, "layers": ["one"], "parameters": [20]}
+    (tmp_path / "header.json").write_text(json.dumps(header))
     with pytest.raises(TraceError, match=r"as header\.json says, got 18 numbers; .*different traces"):
         Trace.load(tmp_path)
 
@@ -279,9 +286,9 @@ def test_a_path_without_a_trace_is_named(tmp_path, make):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('{"format": "gradprobe tr', "breaks off or is no JSON"),
-        ("", "breaks off or is no JSON"),
-        ("[1, 2]", "some other JSON file"),
+        ('{"format": "gradprobe tr', "got a damaged or foreign file"),
+        ("", "got a damaged or foreign file"),
+        ("[1, 2]", "JSON that is no object"),
         ('{"name": "package"}', "some other JSON file"),
         ('{"format": "gradprobe trace"}', "expected a schema version from 1 on, got None"),
         ('{"format": "gradprobe trace", "schema_version": 0}', "from 1 on, got 0"),
@@ -295,9 +302,10 @@ def test_a_header_that_cannot_be_read_says_why(tmp_path, text, message):
 
 
 def test_a_header_of_this_version_with_fields_unknown_here_is_read(tmp_path):
-    content = json.loads(HEADER.to_json()) | {"added_later": 1}
+    content = json.loads(Manifest(HEADER).to_json()) | {"added_later": 1}
     assert content["schema_version"] == SCHEMA_VERSION
-    (tmp_path / "header.json").write_text(json.dumps(content))
+    del content["checksum"]
+    (tmp_path / "header.json").write_text(json.dumps(content | {"checksum": digest_of(content)}))
     assert Trace.load(tmp_path).header == HEADER
 
 
@@ -329,7 +337,7 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path, monkeypatch):
     def refuse(self: Path, *_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "write_text", refuse)
+    monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(InputError, match=r"out: expected a folder that can be written, .*Permission denied"):
         Trace(tmp_path)
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from gradprobe.errors import TraceError
 from gradprobe.geometry import conflicts, focal_cosines
-from gradprobe.trace import GramianRecord, SplitName, TraceHeader
-from gradprobe.trace.parts import read_gramians
+from gradprobe.trace import GramianRecord, SplitName, TraceHeader, TraceTail
 
 
 @dataclass(frozen=True)
@@ -35,16 +32,25 @@ class Following:
     def __init__(self, path: str | Path, *, history: int) -> None:
         self.path = Path(path)
         self._history = history
-        self._begin(None)
+        self._tail = TraceTail(self.path)
+        self.last_part: float | None = None
+        self._begin()
 
-    def _begin(self, header: TraceHeader | None) -> None:
-        self.header = header
+    def _begin(self) -> None:
+        self._started = self._tail.started
         self.readings: dict[SplitName, deque[Reading]] = {}
         self.counts: dict[SplitName, int] = {}
         self.latest: Reading | None = None
-        self.last_part: float | None = None
-        self.unreadable: tuple[str, ...] = ()
-        self._read: set[str] = set()
+
+    @property
+    def header(self) -> TraceHeader | None:
+        """The trace's header, None until there is one."""
+        return self._tail.header
+
+    @property
+    def unreadable(self) -> tuple[str, ...]:
+        """The names of parts that cannot be read."""
+        return self._tail.unreadable
 
     @property
     def auxiliaries(self) -> tuple[str, ...]:
@@ -58,44 +64,14 @@ class Following:
         Raises:
             TraceError: the folder holds something other than a trace, or one of a later version.
         """
-        found = sorted(self.path.glob("gramians-*.parquet"))
-        # Read after the parts were listed, so that it describes all of them.
-        header = _read_header(self.path / "header.json")
-        if header is None:
-            return
-        if self.header is None or header.created != self.header.created:
-            self._begin(header)
-        self.header = header
-        unreadable = []
-        for part in found:
-            if part.name not in self._read and not self._take(part, header):
-                unreadable.append(part.name)
-        self.unreadable = tuple(unreadable)
-        self.last_part = max(map(_modified, self.path.glob("*.parquet")), default=self.last_part)
-
-    def _take(self, part: Path, header: TraceHeader) -> bool:
-        try:
-            records = read_gramians(part, header)
-        except TraceError:
-            return False
-        self._read.add(part.name)
+        records = self._tail.read()
+        if self._tail.started != self._started:
+            self._begin()
         for record in records:
-            self.latest = _reading(record, header.focal)
+            self.latest = _reading(record, (self.header or TraceHeader()).focal)
             self.readings.setdefault(record.split, deque(maxlen=self._history)).append(self.latest)
             self.counts[record.split] = self.counts.get(record.split, 0) + 1
-        return True
-
-
-def _read_header(path: Path) -> TraceHeader | None:
-    """The header, or None while it is not there or being written."""
-    try:
-        return TraceHeader.from_json(path.read_text(encoding="utf-8"), source=path.name)
-    except (OSError, UnicodeDecodeError):
-        return None
-    except TraceError as error:
-        if isinstance(error.__cause__, json.JSONDecodeError):
-            return None
-        raise
+        self.last_part = max(map(_modified, self.path.glob("*.parquet")), default=self.last_part)
 
 
 def _reading(record: GramianRecord, focal: str) -> Reading:
