@@ -67,7 +67,7 @@ def gaussian(
         own = rng.normal(size=(steps, 2, tasks, width)) * np.sqrt(1.0 - shared)
         path = means + _drifting(rng, (steps, tasks, width), memory) * np.sqrt(drift / width)
         window = np.einsum("tid,tjd->ij", path, path) / steps if drift else products
-        return _folds(path[:, None] + (common + own) * np.sqrt(noise / width / rows), rows), window
+        return folds_of(path[:, None] + (common + own) * np.sqrt(noise / width / rows), rows), window
 
     correlation = shared + (1.0 - shared) * np.eye(tasks)
     return Population(name, steps, draw, products, noise * correlation, 2.0 * rows)
@@ -80,7 +80,7 @@ def pure_noise(name: str, *, steps: int, tasks: int = 3, shared: float = 0.0) ->
     def draw(rng: np.random.Generator) -> tuple[FoldProducts, FloatArray]:
         common = rng.normal(size=(steps, 2, 1, width)) * np.sqrt(shared)
         own = rng.normal(size=(steps, 2, tasks, width)) * np.sqrt(1.0 - shared)
-        return _folds(common + own, rows), np.zeros((tasks, tasks))
+        return folds_of(common + own, rows), np.zeros((tasks, tasks))
 
     return Population(name, steps, draw, np.zeros((tasks, tasks)), np.eye(tasks), 2.0 * rows)
 
@@ -132,7 +132,7 @@ def of_rows(
         members = np.stack([labels & (place < rows), labels & (place >= rows)], axis=1).astype(np.float64)
         counts = members.sum(axis=2)
         sums = np.einsum("txrm,trmd->txmd", members, batch, optimize=True)
-        return _folds(sums / np.maximum(counts, 1.0)[..., None], counts), products
+        return folds_of(sums / np.maximum(counts, 1.0)[..., None], counts), products
 
     counts = there.sum(axis=0).astype(np.float64)
     both = there.T.astype(np.float64) @ there
@@ -142,7 +142,7 @@ def of_rows(
     return Population(name, steps, draw, products, noise, 2.0 * rows if there.all() else None)
 
 
-def _folds(gradients: FloatArray, rows: FloatArray | float) -> FoldProducts:
+def folds_of(gradients: FloatArray, rows: FloatArray | float) -> FoldProducts:
     counts = np.broadcast_to(np.asarray(rows, dtype=np.float64), gradients.shape[:3])
     flat = gradients.reshape(len(gradients), -1, gradients.shape[-1])
     tasks = gradients.shape[2]

@@ -9,16 +9,22 @@ of b rows has `E|g_i|^2 = S_ii + N_i / b`. Tasks that share molecules have corre
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from gradprobe.errors import InputError
 from gradprobe.geometry.corrected import NO_SIGNAL, cosine_of_means
-from gradprobe.geometry.gramian import FloatArray
+from gradprobe.geometry.gramian import BoolArray, FloatArray
 from gradprobe.geometry.intervals import Estimate, IntArray, ratio, window_means
 from gradprobe.geometry.population import rounds_of, widened
 from gradprobe.geometry.window import FoldProducts
+
+HEAVY_TAILS = "a few rows carry most of the noise, so that it is bounded on one side only"
+# Below an index of 2 the spread of squared lengths does not exist; estimates of it scatter.
+HEAVY = 3.0
+# The least number of largest values that the index rests on, and one in how many otherwise.
+_TOP = (5, 20)
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +36,11 @@ class Signal:
     both parts, so it can fall below zero where there is no signal to speak of. `scale` is the gradient
     noise scale N / S (McCandlish et al. 2018), in rows: undefined where S is not positive, infinite at
     its upper end where the share's interval reaches zero.
+
+    `heavy` [m] marks tasks a few of whose rows carry most of the noise: the index of Hill (1975) of the
+    largest twentieth of their folds' squared lengths is below `HEAVY`. The spread of the noise may then not
+    exist, and the rarest rows be yet to come, so the noise is only bounded from below and the share from
+    above.
     """
 
     tasks: tuple[str, ...]
@@ -38,6 +49,7 @@ class Signal:
     noise: Estimate
     share: Estimate
     scale: Estimate
+    heavy: BoolArray
 
     def share_at(self, rows: float) -> FloatArray:
         """Signal shares [m] expected of batches of so many rows; NaN where there is no signal."""
@@ -71,7 +83,11 @@ def signal(folds: FoldProducts, *, distinct: Mapping[str, int] | None = None) ->
     at_rows[:, :, 0] = 1.0
     at_rows[:, 1, 1] = 1.0 / rows
     share = ratio(means.transformed(at_rows))
-    return Signal(folds.tasks, rows, means.estimate(0), means.estimate(1), share, _scale(share, rows))
+    heavy = _heavy(folds)
+    noise = means.estimate(1)
+    noise = _bounded(noise, heavy, noise.low, np.full(heavy.shape, np.inf))
+    share = _bounded(share, heavy, np.minimum(share.low, 0.0), share.high)
+    return Signal(folds.tasks, rows, means.estimate(0), noise, share, _scale(share, rows), heavy)
 
 
 def predicted_cosines(folds: FoldProducts, *, focal: str, rows: float | FloatArray | None = None) -> Estimate:
@@ -116,6 +132,31 @@ def _parts(folds: FoldProducts, first: IntArray, second: IntArray) -> tuple[Floa
     (products, product_counts), (noise, noise_counts) = folds.across, folds.row_noise
     sums = np.stack([products[:, first, second], noise[:, first, second]], axis=-1)
     return sums, np.stack([product_counts[:, first, second], noise_counts[:, first, second]], axis=-1)
+
+
+def _heavy(folds: FoldProducts) -> BoolArray:
+    """Whether each task's noise [m] comes from a few rows, by the largest squared lengths of its folds."""
+    squares = folds.rows * np.diagonal(folds.values[:, range(2), range(2)], axis1=-2, axis2=-1)
+    found = []
+    for own in squares.reshape(-1, len(folds.tasks)).T:
+        ranked = np.sort(own[own > 0.0])
+        top = max(_TOP[0], ranked.size // _TOP[1])
+        enough = ranked.size > 2 * top
+        excess = float(np.mean(np.log(ranked[-top:] / ranked[-top - 1]))) if enough else 0.0
+        found.append(excess * HEAVY > 1.0)
+    return np.array(found, dtype=np.bool_)
+
+
+def _bounded(estimate: Estimate, where: BoolArray, low: FloatArray, high: FloatArray) -> Estimate:
+    """An estimate [m] with these ends [m] where tails are heavy, unless it has no interval at all."""
+    moved = where & ~np.isnan(estimate.low)
+    told = {(int(place),): HEAVY_TAILS for place in np.flatnonzero(moved)}
+    return replace(
+        estimate,
+        low=np.where(moved, low, estimate.low),
+        high=np.where(moved, high, estimate.high),
+        reasons=told | dict(estimate.reasons),
+    )
 
 
 def _scale(share: Estimate, rows: FloatArray) -> Estimate:

@@ -5,6 +5,7 @@ import pytest
 
 from gradprobe.errors import InputError
 from gradprobe.geometry import FoldProducts, Gramian, Group, corrected_cosines, predicted_cosines, signal
+from gradprobe.geometry.noise import HEAVY_TAILS
 from tests.geometry._populations import pair_of_means, products_of, simulated
 
 WIDTH = 40
@@ -129,3 +130,42 @@ def test_a_task_without_any_gradient_has_no_share_and_warns_of_nothing():
     found = signal(FoldProducts.of([Gramian(groups, ("l",), values, (4,) * 4, (9,))] * 12))
     assert found.share.values[0] == pytest.approx(0.5)
     assert np.isnan(found.share.values[1])
+
+
+def drawn_shares(kind: str, *, draws: int = 60, steps: int = 60) -> tuple[float, float, float]:
+    """Coverage of the signal share, that of lower bounds above zero, and how often tails are marked."""
+    rng = np.random.default_rng(11)
+    held = bare = marked = 0
+    for _ in range(draws):
+        shape = (steps, 2, 8, 1, 10)
+        if kind == "gaussian":
+            noise, variance = rng.normal(size=shape), 1.0
+        else:
+            noise = rng.standard_t(2.2, size=(*shape[:-1], 1)) * rng.normal(size=shape)
+            variance = 2.2 / 0.2
+        folds = products_of((noise + np.eye(10)[0]).mean(axis=2), np.full((steps, 2, 1), 8.0))
+        found = signal(folds)
+        truth = 1.0 / (1.0 + 10 * variance / 16)
+        held += bool(found.share.low[0] <= truth <= found.share.high[0])
+        bare += bool(found.share.low[0] > 0.0 and found.share.low[0] <= truth <= found.share.high[0])
+        marked += bool(found.heavy[0])
+        bounded = np.isfinite(found.share.high[0])
+        if bounded:
+            assert found.share.reasons == ({(0,): HEAVY_TAILS} if found.heavy[0] else {})
+        assert np.isinf(found.noise.high[0]) == found.heavy[0]
+        if found.heavy[0]:
+            assert found.scale.high[0] == np.inf
+    return held / draws, bare / draws, marked / draws
+
+
+def test_where_a_few_rows_carry_the_noise_the_share_is_only_bounded_from_above_and_covers():
+    held, bare, marked = drawn_shares("heavy")
+    assert marked > 0.9
+    assert held >= 0.95
+    assert bare < 0.2, "the lower bounds that are left hold the truth seldom"
+
+
+def test_gaussian_noise_is_not_marked_and_its_share_has_both_bounds():
+    held, _, marked = drawn_shares("gaussian")
+    assert marked == 0.0
+    assert held >= 0.9
