@@ -10,6 +10,7 @@ from gradprobe.gradients.engine import Capture, Engine
 from gradprobe.gradients.finite import check_finite
 from gradprobe.gradients.jacobian import JacobianCapture, Row, UndefinedDiagonalError
 from gradprobe.gradients.loop import LoopEngine, differentiate
+from gradprobe.gradients.ranks import all_ready
 from gradprobe.gradients.reach import (
     check_losses_reach_model,
     check_trunk_reached,
@@ -26,6 +27,7 @@ from gradprobe.gradients.shared import (
 )
 from gradprobe.gradients.sinks import without_ddp_reduction
 from gradprobe.gradients.trunk import find_trunk
+from gradprobe.gradients.walks import reusable, walk
 
 __all__ = [
     "Capture",
@@ -41,6 +43,7 @@ __all__ = [
     "SharedParameters",
     "UndefinedDiagonalError",
     "all_parameters",
+    "all_ready",
     "check_finite",
     "check_losses_reach_model",
     "check_optimizer",
@@ -51,6 +54,8 @@ __all__ = [
     "mark_unreached",
     "parameter_names",
     "reach_note",
+    "reusable",
     "select_parameters",
+    "walk",
     "without_ddp_reduction",
 ]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 
 from gradprobe.errors import MeasurementError
 from gradprobe.gradients.jacobian import JacobianCapture
-from gradprobe.gradients.reentrant import refuse_reentrant_checkpoints
+from gradprobe.gradients.preflight import check_parameters, reentrant_names
+from gradprobe.gradients.ranks import check_walks_agree
 from gradprobe.gradients.shared import SharedParameters
+from gradprobe.gradients.walks import collect, reusable, walk
 
 # What PyTorch says when a graph cannot be walked once per task, and what to do about it.
 _REMEDIES = (
@@ -41,8 +42,13 @@ class LoopEngine:
         Raises:
             MeasurementError: a loss has no graph, or its graph cannot be walked more than once.
         """
-        refuse_reentrant_checkpoints(losses)
-        return JacobianCapture([differentiate(loss, shared.parameters) for loss in losses], shared)
+        check_parameters(shared.parameters)
+        with reusable(losses, shared.parameters) as nodes:
+            check_walks_agree(nodes, len(losses))
+            rows = [differentiate(loss, shared.parameters) for loss in losses]
+        inside = reentrant_names(nodes)
+        note = f"with the gradients that backward passes inside {', '.join(inside)} leave" if inside else ""
+        return JacobianCapture(rows, shared, note=note)
 
 
 def differentiate(
@@ -64,10 +70,19 @@ def differentiate(
     if not trainable:
         return (None,) * len(parameters)
     try:
-        found = iter(torch.autograd.grad(loss, trainable, retain_graph=keep_graph, allow_unused=True))
+        found = iter(walk(loss, trainable, keep_graph=keep_graph))
     except RuntimeError as error:
         for sign, remedy in _REMEDIES:
             if sign in str(error):
                 raise MeasurementError(f"losses: {remedy} (PyTorch: {error})") from error
         raise
-    return tuple(next(found) if parameter.requires_grad else None for parameter in parameters)
+    inside = collect()
+    own = (next(found) if parameter.requires_grad else None for parameter in parameters)
+    return tuple(_sum(one, inside.get(id(p))) for one, p in zip(own, parameters, strict=True))
+
+
+def _sum(one: Tensor | None, other: Tensor | None) -> Tensor | None:
+    """The gradient in the graph and that of a backward pass inside a function."""
+    if one is None or other is None:
+        return other if one is None else one
+    return one + other

@@ -16,12 +16,13 @@ from torch import Tensor
 from gradprobe.errors import InputError, MeasurementError
 from gradprobe.geometry import FloatArray
 from gradprobe.gradients.loop import differentiate
-from gradprobe.gradients.reentrant import refuse_reentrant_checkpoints
+from gradprobe.gradients.preflight import check_graph, nodes_behind
 from gradprobe.gradients.rowwise.graph import AutogradGraph, UnreadableNodeError, output_gradients
 from gradprobe.gradients.rowwise.rows import wide
 from gradprobe.gradients.rowwise.terms import Product
 from gradprobe.gradients.rowwise.uses import Use, find_uses
 from gradprobe.gradients.shared import SharedParameters
+from gradprobe.gradients.walks import reusable
 
 MEMORY = 1 << 30
 # Rows of a block of the kernel: half of a symmetric product need not be computed.
@@ -59,10 +60,11 @@ def tangent_kernel(outputs: Tensor, shared: SharedParameters, *, memory: int = M
     for block in _blocks(sizes, _columns(count, gradients.dtype, memory)):
         width = sum(part.stop - part.start for part in block)
         held = torch.empty(count, width, dtype=gradients.dtype, device=outputs.device)
-        for output in range(outputs.shape[1]):
-            for node in range(count):
-                gradients.write(held[node], outputs[node, output], block)
-            _add_products(total, held)
+        with reusable([outputs]):
+            for output in range(outputs.shape[1]):
+                for node in range(count):
+                    gradients.write(held[node], outputs[node, output], block)
+                _add_products(total, held)
         del held  # before the next block asks for as much
     kernel = (total.tril() + total.tril(-1).T).cpu().numpy()
     if not torch.isfinite(total.diagonal()).all():
@@ -90,7 +92,7 @@ class OutputGradients:
     """
 
     def __init__(self, outputs: Tensor, shared: SharedParameters) -> None:
-        refuse_reentrant_checkpoints([outputs])
+        check_graph(nodes_behind([outputs]), collecting=False)
         self._shared = shared
         uses = find_uses(AutogradGraph.of([outputs]), shared)
         self._unread = frozenset(uses.unread)

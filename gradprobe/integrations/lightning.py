@@ -12,7 +12,7 @@ from typing import Any, Literal
 from torch import Tensor, nn
 
 from gradprobe.errors import InputError, missing_extra
-from gradprobe.gradients import LayerNaming
+from gradprobe.gradients import LayerNaming, all_ready
 from gradprobe.integrations.loggers import scalars
 from gradprobe.integrations.losses import MethodLosses, TaskLosses, of_minibatch
 from gradprobe.integrations.validation import ValidationBatches
@@ -42,7 +42,9 @@ class GradientProbeCallback(Callback):
     The main numbers go to the trainer's loggers (CSV, TensorBoard, ...), everything to the trace.
     After resuming from a checkpoint the steps go on and the trace is a new one. Under manual
     optimisation the losses must be computed before the step's first `manual_backward`. On several
-    devices the first process measures its own share. Trainers of the package `pytorch_lightning` take
+    devices every process measures its own share, since a backward pass may wait for all of them (shared
+    negatives, synchronised batch norm); the first one's trace goes to the folder and the loggers, the
+    others' stay in memory. Trainers of the package `pytorch_lightning` take
     this callback too.
 
     Args:
@@ -107,7 +109,7 @@ class GradientProbeCallback(Callback):
         """What was measured in the last `fit`.
 
         Raises:
-            InputError: before the first one, and in processes that do not measure.
+            InputError: before the first one.
         """
         if self._probe is None:
             raise InputError("trace: expected a call after trainer.fit has started, got one before")
@@ -117,9 +119,8 @@ class GradientProbeCallback(Callback):
         """Start a trace."""
         folder = trainer.log_dir or trainer.default_root_dir  # a collective call on several devices
         self._probe, self._last_step, self._validations = None, -1, 0
-        if trainer.is_global_zero:
-            out = _unused(Path(folder) / _FOLDER) if self._out is None else self._out
-            self._probe = self._start(pl_module, out=out)
+        out = _unused(Path(folder) / _FOLDER) if self._out is None else self._out
+        self._probe = self._start(pl_module, out=out if trainer.is_global_zero else None)
 
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
@@ -144,7 +145,8 @@ class GradientProbeCallback(Callback):
             )
         losses = of_minibatch(heard)
         labelled = [task for task, entry in losses.items() if entry.numel()]
-        if len(losses) < 2 or len(labelled) >= 2:
+        ready = len(losses) < 2 or len(labelled) >= 2
+        if all_ready(ready, list(losses.values())) if self._probe.due else ready:
             step, epoch = trainer.global_step, trainer.current_epoch
             self._show(trainer, self._probe.measure(losses, step=step, epoch=epoch, rows=self._names))
 

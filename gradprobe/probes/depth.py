@@ -15,6 +15,7 @@ from torch.autograd.graph import GradientEdge, get_gradient_edge
 
 from gradprobe.errors import InputError, MeasurementError
 from gradprobe.geometry import FloatArray, components, looped_degrees
+from gradprobe.gradients import reusable, walk
 from gradprobe.probes.depth_profile import DepthProfile, signal_profile
 from gradprobe.probes.describe import check_destination, describe
 from gradprobe.probes.inert import inert
@@ -135,8 +136,8 @@ class DepthProbe:
         gradients: Sequence[Tensor | None] = ()
         if outputs:
             edges = [output.edge for output in outputs]
-            with inert(self._model):
-                gradients = torch.autograd.grad([loss], edges, retain_graph=True, allow_unused=True)
+            with inert(self._model), reusable([loss]):
+                gradients = walk([loss], edges)
         reached: dict[str, tuple[FloatArray, FloatArray]] = {}
         for output, gradient in zip(outputs, gradients, strict=True):
             if gradient is None:

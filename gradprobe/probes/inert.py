@@ -9,12 +9,14 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.modules.module import register_module_forward_pre_hook
 from torch.nn.parallel import DistributedDataParallel
 from torch.nn.parameter import is_lazy
 from torch.utils.data import DataLoader
 
 from gradprobe.errors import InputError
 from gradprobe.gradients.state import Reach, Snapshot, random_state
+from gradprobe.gradients.walks import collecting
 
 _MODEL = Reach(refuse="model")
 # Rows of a data set are read, not copied, and long lists of them are not searched for state.
@@ -45,7 +47,7 @@ def inert(
         stack.enter_context(_kept(model, generators, loader))
         stack.enter_context(random_state())
         stack.enter_context(_silent_parameters(model))
-        _expect_no_exchange(model)
+        stack.enter_context(_no_exchange())
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
         for device in {parameter.device.type for parameter in model.parameters()} if not autocast else ():
@@ -113,9 +115,8 @@ def _kept(model: nn.Module, generators: Iterable[Any], loader: object) -> Iterat
 
 @contextmanager
 def _silent_parameters(model: nn.Module) -> Iterator[None]:
-    """Parameters without hooks and without `.grad`, which a backward pass inside a function could fill."""
+    """Parameters without hooks, and with a `.grad` of their own that only a function inside may fill."""
     parameters = list(model.parameters())
-    gradients = [parameter.grad for parameter in parameters]
     held = [
         hooks
         for parameter in parameters
@@ -125,20 +126,34 @@ def _silent_parameters(model: nn.Module) -> Iterator[None]:
     saved = [(hooks, dict(hooks)) for hooks in held]
     for hooks in held:
         hooks.clear()
-    for parameter in parameters:
-        parameter.grad = None
     try:
-        yield
+        with collecting(parameters):
+            yield
     finally:
-        for parameter, gradient in zip(parameters, gradients, strict=True):
-            parameter.grad = gradient
         for hooks, entries in saved:
             hooks.update(entries)
 
 
-def _expect_no_exchange(model: nn.Module) -> None:
-    """Keep forward passes of ours from preparing an exchange of gradients or buffers between processes."""
-    for module in model.modules():
-        if isinstance(module, DistributedDataParallel):
-            module.require_backward_grad_sync = False
-            module.require_forward_param_sync = False
+@contextmanager
+def _no_exchange() -> Iterator[None]:
+    """A block in which a forward pass through DDP prepares no exchange of gradients, and makes none of buffers.
+
+    The caller's next pass would wait for the one that we prepared; and other processes may not be measuring.
+    """
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        yield
+        return
+    met: dict[DistributedDataParallel, tuple[bool, bool]] = {}
+
+    def silence(module: nn.Module, _inputs: Any) -> None:
+        if isinstance(module, DistributedDataParallel) and module not in met:
+            met[module] = (module.require_backward_grad_sync, module.require_forward_param_sync)
+            module.require_backward_grad_sync = module.require_forward_param_sync = False
+
+    handle = register_module_forward_pre_hook(silence)
+    try:
+        yield
+    finally:
+        handle.remove()
+        for module, (gradients, buffers) in met.items():
+            module.require_backward_grad_sync, module.require_forward_param_sync = gradients, buffers

@@ -16,6 +16,7 @@ from torch.autograd.graph import GradientEdge, get_gradient_edge
 from gradprobe.errors import InputError, MeasurementError
 from gradprobe.geometry import FloatArray
 from gradprobe.geometry.graph import NodeGraph, node_graph
+from gradprobe.gradients import reusable, walk
 from gradprobe.probes.describe import check_destination, describe
 from gradprobe.probes.inert import inert
 from gradprobe.probes.layers import LayerListener, check_found, fresh_name
@@ -138,11 +139,8 @@ class NodeGradientProbe:
         edges = [state.edge for state in states]
         by_task: list[tuple[Tensor | None, ...]] = []
         if edges:
-            with inert(self._model):
-                by_task = [
-                    torch.autograd.grad([loss], edges, retain_graph=True, allow_unused=True)
-                    for loss in losses.values()
-                ]
+            with inert(self._model), reusable(list(losses.values())):
+                by_task = [walk([loss], edges) for loss in losses.values()]
         reached: dict[str, FloatArray] = {}
         for state, *gradients in zip(states, *by_task, strict=True):
             if all(gradient is None for gradient in gradients):

@@ -12,7 +12,8 @@ from torch import Tensor
 from gradprobe.geometry import FloatArray
 from gradprobe.gradients.jacobian import JacobianCapture
 from gradprobe.gradients.loop import LoopEngine, differentiate
-from gradprobe.gradients.reentrant import refuse_reentrant_checkpoints
+from gradprobe.gradients.preflight import check_parameters, reentrant_names
+from gradprobe.gradients.ranks import waits_for_others
 from gradprobe.gradients.rowwise.capture import CancellingRowsError, RowwiseCapture
 from gradprobe.gradients.rowwise.graph import AutogradGraph, UnreadableNodeError
 from gradprobe.gradients.rowwise.memory import StructureMemory
@@ -23,6 +24,7 @@ from gradprobe.gradients.rowwise.rows import NOBODY, OwnedRows
 from gradprobe.gradients.rowwise.step import Output, Step, unflatten
 from gradprobe.gradients.rowwise.uses import find_uses
 from gradprobe.gradients.shared import SharedParameters
+from gradprobe.gradients.walks import collect, reusable
 
 
 class RowwiseEngine:
@@ -60,9 +62,18 @@ class RowwiseEngine:
         Raises:
             MeasurementError: as the loop engine does.
         """
-        refuse_reentrant_checkpoints(losses)
+        check_parameters(shared.parameters)
         try:
-            return self._capture(losses, shared)
+            with reusable(losses, shared.parameters) as nodes:
+                inside = reentrant_names(nodes)
+                if inside:
+                    raise UnreadableNodeError(f"{', '.join(inside)} runs a backward pass of its own")
+                if waits := waits_for_others(nodes):
+                    raise UnreadableNodeError(f"{', '.join(waits)} waits for other processes")
+                capture = self._capture(losses, shared)
+                if collect():
+                    raise UnreadableNodeError("a function runs a backward pass of its own")
+                return capture
         except (UnreadableNodeError, MixedRowsError, CancellingRowsError) as reason:
             note = f"loop, since {reason}"
             return dataclasses.replace(LoopEngine().capture(losses, shared), note=note)

@@ -12,6 +12,8 @@ from torch import Tensor
 from torch.autograd.function import BackwardCFunction
 from torch.autograd.graph import GradientEdge, Node
 
+from gradprobe.gradients.walks import walk
+
 # A node and the position of one of its inputs, through which gradient flows on.
 Slot = tuple[Node, int]
 
@@ -136,12 +138,10 @@ def output_gradients(
     """
     chosen = [(loss, scale) for loss, scale in zip(losses, scales, strict=True) if scale]
     try:
-        found = torch.autograd.grad(
+        found = walk(
             [loss for loss, _ in chosen],
             [GradientEdge(node, 0) for node in nodes],
             [torch.full_like(loss, scale) for loss, scale in chosen],
-            retain_graph=True,
-            allow_unused=True,
         )
     except RuntimeError as error:
         raise UnreadableNodeError(str(error)) from error
