@@ -10,6 +10,7 @@ from gradprobe.gradients.engine import Capture, Engine
 from gradprobe.gradients.finite import check_finite
 from gradprobe.gradients.jacobian import JacobianCapture, Row, UndefinedDiagonalError
 from gradprobe.gradients.loop import LoopEngine, differentiate
+from gradprobe.gradients.preflight import check_parameters
 from gradprobe.gradients.ranks import all_ready
 from gradprobe.gradients.reach import (
     check_losses_reach_model,
@@ -47,6 +48,7 @@ __all__ = [
     "check_finite",
     "check_losses_reach_model",
     "check_optimizer",
+    "check_parameters",
     "check_trunk_reached",
     "diagonal",
     "differentiate",

@@ -20,6 +20,7 @@ from torch.autograd.graph import GradientEdge, Node
 from torch.utils.hooks import RemovableHandle
 
 from gradprobe.gradients.preflight import check_graph, check_shown, forward_class, is_custom, nodes_behind
+from gradprobe.gradients.sinks import without_ddp_reduction
 from gradprobe.gradients.state import KeptDict, KeptTensor, Reach, Snapshot
 
 # Of tensors behind hooks only which there are: their contents are read, not written.
@@ -55,7 +56,7 @@ def reusable(losses: Sequence[Tensor], parameters: Sequence[nn.Parameter] = ()) 
             # What it guards against, memory that is used again, is undone by `rewind`.
             stack.enter_context(torch._functorch.config.patch(donated_buffer=False))
         stack.enter_context(_noting_removals(removed))
-        stack.enter_context(_silent_sinks(nodes))
+        stack.enter_context(without_ddp_reduction(losses))
         _rewinds.append(rewind)
         stack.callback(_rewinds.pop)
         yield nodes
@@ -163,21 +164,3 @@ def _noting_removals(removed: dict[int, KeptDict]) -> Iterator[None]:
         yield
     finally:
         RemovableHandle.remove = remove  # type: ignore[method-assign]
-
-
-@contextmanager
-def _silent_sinks(nodes: Sequence[Node]) -> Iterator[None]:
-    """A block in which the first pass of a static-graph DDP does not start the exchange of gradients.
-
-    The first backward pass is to queue it, whoever walks: after a pass of ours, the caller's own would find
-    it done and average nothing.
-    """
-    sinks = [node.ddp_weakref() for node in nodes if node.name() == "_DDPSinkBackward"]  # type: ignore[attr-defined]
-    waiting = [ddp for ddp in sinks if ddp.static_graph and not ddp._static_graph_delay_allreduce_enqueued]
-    for ddp in waiting:
-        ddp._static_graph_delay_allreduce_enqueued = True
-    try:
-        yield
-    finally:
-        for ddp in waiting:
-            ddp._static_graph_delay_allreduce_enqueued = False

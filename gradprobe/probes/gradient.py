@@ -28,6 +28,7 @@ from gradprobe.gradients import (
     all_parameters,
     check_losses_reach_model,
     check_optimizer,
+    check_parameters,
     check_trunk_reached,
     find_trunk,
     select_parameters,
@@ -40,6 +41,7 @@ from gradprobe.probes.losses import GroupLoss, check_losses, whole_tasks
 from gradprobe.probes.measurement import Measurement, joined
 from gradprobe.probes.partition import NOTE as PARTITION
 from gradprobe.probes.partition import partition_rows
+from gradprobe.probes.separate import LossesOf, separate_passes
 from gradprobe.probes.split import NO_FOLDS, LossFunction, SplitRows, sum_over_split
 from gradprobe.trace import GramianRecord, SplitName, Trace
 
@@ -131,6 +133,7 @@ class GradientProbe:
         Raises:
             InputError: a lazy parameter has no values yet.
         """
+        self._check_whole()
         taken, self._heldout = HeldoutPass(self._model), None
         with taken.forward():
             yield
@@ -177,6 +180,7 @@ class GradientProbe:
         self._last_step = self._last_step + 1 if step is None else step
         if not due:
             return None
+        self._check_whole()
         present = check_losses(losses)
         self._check_focal(present)
         judge = heldout_group(heldout, self._focal, taken, names=heldout_rows, rows=rows)
@@ -200,6 +204,49 @@ class GradientProbe:
         if rows == "positions" and not any(part.group.fold for part in parts if part is not judge):
             how = NO_FOLDS
         return self._append(measurement, split="minibatch", epoch=epoch, how=joined(how, changed))
+
+    def separate_forward(
+        self, losses_of: LossesOf, *, step: int | None = None, epoch: int | None = None
+    ) -> GramianRecord | None:
+        """Measure a step on forward passes of our own, one a task, where its own graph cannot be used.
+
+        For graphs that cannot be walked again and functions that no check understands. Call it in place
+        of `measure`, before your own forward pass: random numbers and the model's state are put back
+        after each pass, so that yours is the same. Costs a forward and a backward pass a task; the
+        record's note says how many.
+
+        Args:
+            losses_of: `losses_of()` runs the model on the batch of the step and returns its losses, as
+                `measure` takes them. In train mode or not, and under autocast or not, as you call it.
+            step: the optimiser step; by default one more than the last one measured or skipped.
+            epoch: the epoch, if you count them.
+
+        Returns:
+            What was appended to the trace; None for a call that `every` skips.
+
+        Raises:
+            InputError, MeasurementError: as for `measure`.
+        """
+        due, self._heldout = self.due, None
+        self._calls += 1
+        self._last_step = self._last_step + 1 if step is None else step
+        if not due:
+            return None
+        self._check_whole()
+        changed = self._renew_trunk()
+        everything = self._shared or all_parameters(self._model, self._layers)
+        passes = separate_passes(self._model, losses_of, everything)
+        self._check_focal([group.task for group in passes.groups])
+        capture, shared = self._on_trunk(passes.capture, passes.groups)
+        measurement = Measurement.of(
+            capture,
+            shared,
+            groups=passes.groups,
+            rows=passes.rows,
+            losses=passes.losses,
+            optimizer=self._optimizer,
+        )
+        return self._append(measurement, split="minibatch", epoch=epoch, how=changed)
 
     def measure_loader(
         self,
@@ -235,6 +282,7 @@ class GradientProbe:
             raise InputError(f"split: expected 'train' or 'heldout', got {split!r}")
         if step is not None:
             self._last_step = step
+        self._check_whole()
         changed = self._renew_trunk()
         with inert(self._model, loader=loader), evaluating(self._model):
             # Which losses reach a parameter, the trunk's definition, is the loop's to say.
@@ -264,7 +312,11 @@ class GradientProbe:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _check_focal(self, present: Mapping[str, Tensor]) -> None:
+    def _check_whole(self) -> None:
+        """Refuse shards before a forward pass of ours gathers them."""
+        check_parameters(self._model.parameters() if self._shared is None else self._shared.parameters)
+
+    def _check_focal(self, present: Iterable[str]) -> None:
         """Say once that the focal task is not among the losses: a misspelt name would go unnoticed."""
         if self._focal in present or self._focal in self.trace.header.tasks or self._told:
             return

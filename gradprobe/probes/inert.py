@@ -136,9 +136,9 @@ def _silent_parameters(model: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def _no_exchange() -> Iterator[None]:
-    """A block in which a forward pass through DDP prepares no exchange of gradients, and makes none of buffers.
+    """A block in which a forward pass through DDP neither prepares an exchange of gradients nor makes one.
 
-    The caller's next pass would wait for the one that we prepared; and other processes may not be measuring.
+    The caller's next pass would wait for the one that we prepared; other processes may not be measuring.
     """
     if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
         yield
