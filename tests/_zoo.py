@@ -8,14 +8,18 @@ the model allows it, with missing labels, so that tasks have unequal label count
 from __future__ import annotations
 
 import functools
+import itertools
+import random
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, Sampler, TensorDataset, default_collate
 
 TASKS = ("a", "b", "c")
 Losses = Callable[[nn.Module, Any], dict[str, Tensor]]
@@ -66,7 +70,13 @@ def zoo() -> list[Case]:
     return list(_CASES)
 
 
+def once_only() -> list[Case]:
+    """Cases whose graph can be walked once, or whose passes each change something: for inertness alone."""
+    return list(_ONCE)
+
+
 _CASES: list[Case] = []
+_ONCE: list[Case] = []
 
 
 def _case(*dtypes: torch.dtype) -> Callable[[Callable[[torch.dtype], Setup]], Callable[[torch.dtype], Setup]]:
@@ -75,6 +85,11 @@ def _case(*dtypes: torch.dtype) -> Callable[[Callable[[torch.dtype], Setup]], Ca
         return make
 
     return register
+
+
+def _once(make: Callable[[torch.dtype], Setup]) -> Callable[[torch.dtype], Setup]:
+    _ONCE.append(Case(make.__name__.removeprefix("_"), make))
+    return make
 
 
 _ALL = (torch.float64, torch.float32, torch.bfloat16)
@@ -366,6 +381,156 @@ def _own_generator(dtype: torch.dtype) -> Setup:
     generator = torch.Generator().manual_seed(5)
     setup = _tabular(_Branches(_mlp_trunk(), 8), dtype, generator=generator)
     setup.generators = (generator,)
+    return setup
+
+
+@_once
+def _momentum_encoder(dtype: torch.dtype) -> Setup:
+    """MoCo's way: a second encoder follows the first in the forward pass, and a queue keeps its keys."""
+
+    class Encoder(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.query = nn.Sequential(nn.Linear(5, 8), nn.Tanh())
+            self.key = nn.Sequential(nn.Linear(5, 8), nn.Tanh()).requires_grad_(False)
+            self.noise = torch.Generator().manual_seed(2)
+            self.draw, self.pick = np.random.default_rng(4), random.Random(5)
+            self.queue: deque[Tensor] = deque(maxlen=3)
+            self.stats = {"mean": torch.zeros(8, dtype=dtype), "seen": [np.zeros(1)]}
+            self.numbers = itertools.count()
+
+        def forward(self, x: Tensor) -> Tensor:
+            with torch.no_grad():
+                for own, other in zip(self.key.parameters(), self.query.parameters(), strict=True):
+                    own.data = own.data * 0.9 + other.data * 0.1
+                keys = self.key(x).mean(dim=0)
+                self.queue.append(keys)
+                self.stats["mean"].add_(keys)
+                self.stats["seen"][0] += next(self.numbers)
+            scale = 1.0 + 0.1 * self.draw.random() + 0.1 * self.pick.random()
+            noise = torch.randn(len(x), 8, generator=self.noise, dtype=dtype)
+            return scale * self.query(x) + 0.01 * noise + sum(self.queue) * self.stats["seen"][0].item()
+
+    return _tabular(_Branches(Encoder(), 8), dtype)
+
+
+@_once
+def _embedding_with_max_norm(dtype: torch.dtype) -> Setup:
+    class Encoder(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.tokens = nn.Embedding(9, 6, max_norm=0.5)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.tokens((x[:, :2].abs() * 4).long() % 9).mean(dim=1)
+
+    return _tabular(_Branches(Encoder(), 6), dtype)
+
+
+@_once
+def _equilibrium_layer(dtype: torch.dtype) -> Setup:
+    """A fixed point whose hook takes itself away and solves for the gradient with further passes."""
+
+    class Encoder(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.enter, self.step = nn.Linear(5, 6), nn.Linear(6, 6)
+            self.hook: Any = None
+
+        def forward(self, x: Tensor) -> Tensor:
+            start = self.enter(x)
+            with torch.no_grad():
+                z = torch.zeros_like(start)
+                for _ in range(8):
+                    z = torch.tanh(0.3 * self.step(z) + start)
+            z = torch.tanh(0.3 * self.step(z) + start)
+            if z.requires_grad:
+                at = z.detach().requires_grad_()
+                again = torch.tanh(0.3 * self.step(at) + start.detach())
+
+                def solve(gradient: Tensor) -> Tensor:
+                    self.hook.remove()
+                    found = gradient
+                    for _ in range(8):
+                        found = gradient + torch.autograd.grad(again, at, found, retain_graph=True)[0]
+                    return found
+
+                self.hook = z.register_hook(solve)
+            return z
+
+    return _tabular(_Branches(Encoder(), 6), dtype)
+
+
+@_once
+def _selective_checkpoint(dtype: torch.dtype) -> Setup:
+    from torch.utils.checkpoint import CheckpointPolicy, checkpoint, create_selective_checkpoint_contexts
+
+    def policy(_context: Any, op: Any, *_: Any, **__: Any) -> CheckpointPolicy:
+        kept = op == torch.ops.aten.addmm.default
+        return CheckpointPolicy.MUST_SAVE if kept else CheckpointPolicy.PREFER_RECOMPUTE
+
+    class Encoder(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.enter, self.block = nn.Linear(5, 5), _mlp_trunk()
+
+        def forward(self, x: Tensor) -> Tensor:
+            contexts = functools.partial(create_selective_checkpoint_contexts, policy)
+            return checkpoint(self.block, self.enter(x), use_reentrant=False, context_fn=contexts)
+
+    return _tabular(_Branches(Encoder(), 8), dtype)
+
+
+@_once
+def _offloaded_activations(dtype: torch.dtype) -> Setup:
+    """What is fetched back is dropped, as offloaders do that free host memory."""
+
+    class Encoder(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.block = _mlp_trunk()
+
+        def forward(self, x: Tensor) -> Tensor:
+            held: dict[int, Tensor] = {}
+
+            def pack(tensor: Tensor) -> int:
+                held[len(held)] = tensor
+                return len(held) - 1
+
+            with torch.autograd.graph.saved_tensors_hooks(pack, held.pop):
+                return self.block(x)
+
+    return _tabular(_Branches(Encoder(), 8), dtype)
+
+
+@_once
+def _collator_and_sampler(dtype: torch.dtype) -> Setup:
+    """As transformers and accelerate have them: a collator that draws, a sampler that counts its epochs."""
+
+    class Epochs(Sampler[int]):
+        def __init__(self, size: int) -> None:
+            self.size, self.epoch, self.order = size, 0, list(range(size))
+
+        def __iter__(self) -> Any:
+            random.Random(self.epoch).shuffle(self.order)
+            self.epoch += 1
+            return iter(list(self.order))
+
+        def __len__(self) -> int:
+            return self.size
+
+    class Masking:
+        def __init__(self) -> None:
+            self.generator, self.calls = torch.Generator().manual_seed(8), 0
+
+        def __call__(self, rows: list[Any]) -> Any:
+            x, labels = default_collate(rows)
+            self.calls += 1
+            keep = torch.rand(x.shape, generator=self.generator) > 0.2
+            return x * keep + 0.01 * self.calls, labels
+
+    setup = _tabular(_Branches(_mlp_trunk(), 8), dtype)
+    setup.loader = DataLoader(setup.loader.dataset, 7, sampler=Epochs(19), collate_fn=Masking())
     return setup
 
 

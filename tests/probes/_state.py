@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import deque
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from tests._zoo import Setup
+
+_GENERATORS = (torch.Generator, np.random.Generator, random.Random)
 
 
 def seed_everything(seed: int) -> None:
@@ -60,7 +63,7 @@ def assert_same(state: Any, expected: Any, place: str = "") -> None:
 def _attributes(model: nn.Module) -> dict[str, Any]:
     """What modules hold besides parameters, buffers and submodules: tensors, numbers, containers."""
     registries = set(vars(nn.Module()))
-    simple = (Tensor, list, dict, set, int, float, str, type(None))
+    simple = (Tensor, list, dict, set, int, float, str, type(None), deque, np.ndarray, *_GENERATORS)
     return {
         f"{name}.{key}": _bits(value)
         for name, module in model.named_modules()
@@ -78,6 +81,12 @@ def _bits(value: Any) -> Any:
         return (str(value.dtype), value.shape, value.tobytes())
     if isinstance(value, dict):
         return {key: _bits(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
+    if isinstance(value, list | tuple | deque):
         return [_bits(entry) for entry in value]
+    if isinstance(value, torch.Generator):
+        return _bits(value.get_state())
+    if isinstance(value, np.random.Generator):
+        return _bits(value.bit_generator.state)
+    if isinstance(value, random.Random):
+        return value.getstate()
     return value if isinstance(value, set | int | float | str | bool | type(None)) else type(value)

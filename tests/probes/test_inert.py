@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from gradprobe.errors import InputError, MeasurementError
 from gradprobe.probes import GradientProbe, RepresentationProbe, inert
 from tests import _oracles
-from tests._zoo import Case, Setup, zoo
+from tests._zoo import Case, Setup, once_only, zoo
 from tests.probes._state import assert_same, random_state, seed_everything, training_state
 
-EVERY_CASE = pytest.mark.parametrize("case", zoo(), ids=lambda case: case.name)
+EVERY_CASE = pytest.mark.parametrize("case", [*zoo(), *once_only()], ids=lambda case: case.name)
 
 
 class InterruptionError(Exception):

@@ -181,6 +181,11 @@ def _method(visit: Visit, reach: Reach) -> Opened:  # noqa: ARG001 - an opener
     return [], [visit.to("", visit.value.__self__), visit.to("", visit.value.__func__)]
 
 
+def _built_in(visit: Visit, reach: Reach) -> Opened:  # noqa: ARG001 - an opener
+    """A function in C: a method such as `store.pop` belongs to an object, others to their module."""
+    return [], [visit.to("", visit.value.__self__)]
+
+
 def _partial(visit: Visit, reach: Reach) -> Opened:  # noqa: ARG001 - an opener
     held: functools.partial[Any] = visit.value
     return [], [
@@ -300,7 +305,7 @@ _ALIVE: tuple[type, ...] = (
     *(queue.Queue, socket.socket, threading.local),
 )
 _OTHERS: tuple[type, ...] = (
-    *(types.ModuleType, types.BuiltinFunctionType, weakref.ref, weakref.ProxyType, property),
+    *(types.ModuleType, weakref.ref, weakref.ProxyType, property),
     *(weakref.WeakKeyDictionary, weakref.WeakValueDictionary, weakref.WeakSet, torch.optim.Optimizer),
     *(logging.Logger, logging.Handler),
 )
@@ -367,6 +372,7 @@ _OPENERS: tuple[tuple[Any, _Opener], ...] = (
     (np.ndarray, _array),
     (types.FunctionType, _function),
     (types.MethodType, _method),
+    (types.BuiltinFunctionType, _built_in),
     (functools.partial, _partial),
     (RemovableHandle, _handle),
     (io.IOBase, _file),
