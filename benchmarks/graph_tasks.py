@@ -18,8 +18,9 @@ import numpy as np
 import pandas as pd
 
 from gradprobe.graphs.multitask import GraphSet, load_graph_set, molecule_graph_set
+from gradprobe.records.graph_tasks import GraphTasksRun
 from gradprobe.reports.statistics.paired import paired_difference
-from gradprobe.studies.graph_tasks import GraphTasksConfig, GraphTasksRun, run_graph_tasks
+from gradprobe.studies.graph_tasks import GraphTasksConfig, run_graph_tasks
 
 _SCORES = ("loss", "accuracy", "auroc")
 
@@ -48,9 +49,9 @@ def main() -> None:
         outcome = run_graph_tasks(data, config, out, jobs=options.jobs)
     print(f"{data.name}: {len(data)} graphs. {' '.join(data.notes)}")
     for name in config.combiners:
-        print(_line(name, list(outcome.results.values())))
-    for key, reason in outcome.failures.items():
-        print(f"{key.id} failed: {reason}")
+        print(_line(name, list(outcome.study.results.values())))
+    for failure in outcome.failures:
+        print(f"{failure.key.id} failed: {failure.error}")
 
 
 def _hiv(table: Path, molecules: int) -> GraphSet:

@@ -125,10 +125,10 @@ def _run(config: StudyConfig, out: Path, jobs: int) -> None:
     console = Console()
     plan = plan_study(config, out)
     try:
-        with progress_bars(plan, console) as watch:
+        with progress_bars(console) as watch:
             outcome = run_study(plan, jobs=jobs, watch=watch)
     except KeyboardInterrupt:
-        console.print("\ninterrupted; the same command goes on from here")
+        console.print("\ninterrupted; run the same command again to resume")
         sys.exit(130)
     summary = summarise(out)
     console.print(render(summary))

@@ -11,20 +11,20 @@ from rich.console import Console
 
 if TYPE_CHECKING:
     from gradprobe.reports.kit.page import Page
-    from gradprobe.studies.grid import GridWatch
+    from gradprobe.studies.grid import Watch
 
 _T = TypeVar("_T")
 
 
-def run_with_bar(run: Callable[[GridWatch], _T], console: Console) -> _T:
+def run_with_bar(run: Callable[[Watch], _T], console: Console) -> _T:
     """What `run` returns, called with what moves a bar; Ctrl-C ends the command and says how to go on."""
-    from gradprobe.studies.progress import grid_bar
+    from gradprobe.studies.progress import progress_bars
 
     try:
-        with grid_bar(console) as watch:
+        with progress_bars(console) as watch:
             return run(watch)
     except KeyboardInterrupt:
-        console.print("\ninterrupted; the same command goes on from here")
+        console.print("\ninterrupted; run the same command again to resume")
         sys.exit(130)
 
 

@@ -87,12 +87,26 @@ def build_node_model(
         return NodeModel(convs, dropout=dropout, residual=residual)
 
 
+def hops(kind: NodeModelKind, layers: int) -> int:
+    """How many edges away a node's logits look: a GCN's weights also hold the degrees of its neighbours."""
+    return {"mlp": 0, "gcn": layers + 1}.get(kind, layers)
+
+
+def starts_linear(kind: str) -> bool:
+    """Whether the first layer begins with a linear map of the features, so that they may be sparse."""
+    return kind in ("gcn", "gat", "sage")
+
+
 def graph_tensors(
-    dataset: NodeDataset, device: torch.device | str | None = None
+    dataset: NodeDataset, device: torch.device | str | None = None, *, normalise: bool = False
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Features [n, d] in float32, directed edges [2, E] and labels [n] in int64, copied to a device."""
+    """Features [n, d] in float32, directed edges [2, E] and labels [n] in int64, copied to a device.
+
+    With `normalise`, rows of features are scaled to an absolute sum of 1; rows of zeros stay.
+    """
+    features = torch.tensor(dataset.features, dtype=torch.float32, device=device)
     return (
-        torch.tensor(dataset.features, dtype=torch.float32, device=device),
+        nn.functional.normalize(features, p=1.0, dim=1) if normalise else features,
         torch.tensor(dataset.edge_index, dtype=torch.int64, device=device),
         torch.tensor(dataset.labels, dtype=torch.int64, device=device),
     )

@@ -63,8 +63,7 @@ class NodeData:
                 raise InputError(f"split.{name}: expected nodes with a label, got some of class -1")
         shuffled = np.random.default_rng(seed).permutation(split.validation)
         half = (len(shuffled) + 1) // 2
-        x, edge_index, y = graph_tensors(dataset)
-        x = torch.nn.functional.normalize(x, p=1.0, dim=1) if normalise else x
+        x, edge_index, y = graph_tensors(dataset, normalise=normalise)
         if sparse and float((x != 0).double().mean()) < _SPARSE:
             x = x.to_sparse().coalesce()
         return cls(

@@ -7,15 +7,20 @@ import json
 from pathlib import Path
 from typing import Any
 
+from gradprobe.records.reading import open_regular
+
 
 def checksum(path: Path) -> str:
     """SHA-256 of a file in hexadecimal.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: it cannot be read, or is no regular file.
     """
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    digest = hashlib.sha256()
+    with open_regular(path) as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def checksum_of(content: bytes) -> str:

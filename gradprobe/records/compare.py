@@ -1,31 +1,16 @@
-"""What the folder of a study holds: one definition for those who write it and those who read it.
-
-study.json                  StudyManifest
-cells/<id>/cell.json        CellKey
-cells/<id>/progress.json    CellProgress, rewritten while the cell runs
-cells/<id>/trace/           the cell's trace (none for a single task)
-cells/<id>/metrics.json     CellMetrics, once the cell has finished
-cells/<id>/failed.json      CellFailure, if it could not
-results.csv                 one row a cell, task and test fold
-"""
+"""What a comparison of encoders and combiners leaves behind: its manifest, its cells, their results."""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import Final, Literal, Self, TypeVar
+from collections.abc import Iterator
+from typing import Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import Field
 
-from gradprobe.errors import InputError
-from gradprobe.records.record import Record
-from gradprobe.records.writing import write_atomically
+from gradprobe.records.manifest import Manifest
+from gradprobe.records.record import Key, Record, Result
 
-FORMAT: Final = "gradprobe study"
-SCHEMA_VERSION = 1
 SINGLE_TASK = "single_task"
-
-_Model = TypeVar("_Model", bound=BaseModel)
 
 
 class TaskEntry(Record):
@@ -36,8 +21,8 @@ class TaskEntry(Record):
     n: int
 
 
-class CellKey(Record):
-    """One run of a study. The combiner `single_task` is the focal task trained alone."""
+class CellKey(Key):
+    """One run of a comparison. The combiner `single_task` is the focal task trained alone."""
 
     encoder: str
     combiner: str
@@ -49,13 +34,10 @@ class CellKey(Record):
         return f"{self.encoder}-{self.combiner.replace(':', '.')}-seed{self.seed}"
 
 
-class StudyManifest(Record):
-    """What was asked for, of which data; `digest` identifies both."""
+class StudyManifest(Manifest):
+    """The manifest of a comparison: what was asked for, of which table."""
 
-    format: Literal["gradprobe study"] = FORMAT
-    schema_version: int = SCHEMA_VERSION
-    digest: str
-    command: str
+    kind: Literal["compare"] = "compare"
     table: str
     data_digest: str
     molecules: int
@@ -66,10 +48,17 @@ class StudyManifest(Record):
     encoders: tuple[str, ...]
     combiners: tuple[str, ...]
     seeds: tuple[int, ...]
-    options: dict[str, object]
-    versions: dict[str, str]
-    created: str
     cells: tuple[CellKey, ...]
+
+    def joined(self, earlier: Self) -> Self:
+        """With what an earlier manifest of the same study holds besides."""
+        both = super().joined(earlier)
+        update: dict[str, object] = {
+            "encoders": tuple(dict.fromkeys([*earlier.encoders, *self.encoders])),
+            "combiners": tuple(dict.fromkeys([*earlier.combiners, *self.combiners])),
+            "seeds": tuple(sorted({*earlier.seeds, *self.seeds})),
+        }
+        return both.model_copy(update=update)
 
 
 class MetricRow(Record):
@@ -94,12 +83,26 @@ class EpochRow(Record):
     validation: float
 
 
-class CellMetrics(Record):
+class CellMetrics(Result):
     """What a finished cell found; `notes` are the encoder's, such as dropped columns.
 
     `criterion` is the validation score of `history`: higher is better for `auroc` alone.
     """
 
+    columns: ClassVar[tuple[str, ...]] = (
+        "cell",
+        "encoder",
+        "combiner",
+        "seed",
+        "task",
+        "split",
+        "n",
+        "rae",
+        "mae",
+        "r2",
+        "auroc",
+        "average_precision",
+    )
     key: CellKey
     trunk_parameters: int
     epochs: int
@@ -111,85 +114,8 @@ class CellMetrics(Record):
     history: tuple[EpochRow, ...]
     notes: dict[str, object] = Field(default_factory=dict)
 
-
-class CellFailure(Record):
-    """Why a cell did not finish."""
-
-    key: CellKey
-    error: str
-
-
-class CellProgress(Record):
-    """How far a running cell has come; `loss` is the last step's."""
-
-    key: CellKey
-    epoch: int
-    epochs: int
-    step: int
-    loss: float | None = None
-
-
-class StudyFolder(Record):
-    """The paths of a study's folder."""
-
-    path: Path
-
-    @property
-    def manifest(self) -> Path:
-        """study.json."""
-        return self.path / "study.json"
-
-    @property
-    def results(self) -> Path:
-        """results.csv."""
-        return self.path / "results.csv"
-
-    def cell(self, key: CellKey) -> Path:
-        """The folder of one cell."""
-        return self.path / "cells" / key.id
-
-    def trace(self, key: CellKey) -> Path:
-        """The folder of a cell's trace."""
-        return self.cell(key) / "trace"
-
-    @classmethod
-    def at(cls, path: str | Path) -> Self:
-        """The folder at `path`, whether or not a study is there."""
-        return cls(path=Path(path))
-
-
-def read_manifest(path: str | Path) -> StudyManifest:
-    """The manifest of the study in a folder.
-
-    Raises:
-        InputError: there is none, or it is damaged, foreign or from a later version.
-    """
-    source = StudyFolder.at(path).manifest
-    if not source.is_file():
-        raise InputError(f"path: expected the folder of a study with a study.json, got {path}")
-    try:
-        content = json.loads(source.read_text(encoding="utf-8"))
-        version = content.get("schema_version")
-        if isinstance(version, int) and version > SCHEMA_VERSION:
-            raise InputError(
-                f"{source}: expected schema version {SCHEMA_VERSION} or earlier, got {version}; "
-                "a later gradprobe wrote this study, upgrade to read it"
-            )
-        return StudyManifest.model_validate(content)
-    except (json.JSONDecodeError, UnicodeDecodeError, ValidationError, AttributeError) as error:
-        raise InputError(
-            f"{source}: expected the description of a gradprobe study, got another file"
-        ) from error
-
-
-def write_record(path: Path, record: BaseModel) -> None:
-    """Write a record as JSON; a reader sees the old file or the new one, never half of one."""
-    write_atomically(path, (record.model_dump_json(indent=1) + "\n").encode())
-
-
-def read_record(path: Path, kind: type[_Model]) -> _Model | None:
-    """The record in a file; None where the file is absent or damaged, which a later run makes good."""
-    try:
-        return kind.model_validate_json(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, ValidationError):
-        return None
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """The test scores of each task."""
+        for row in self.metrics:
+            if row.split == "test":
+                yield {"cell": self.key.id, **self.key.model_dump(), **row.model_dump()}

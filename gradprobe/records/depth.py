@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Iterator
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from gradprobe.records.record import Record
+from gradprobe.records.graph import GraphRecord
+from gradprobe.records.manifest import Manifest
+from gradprobe.records.record import Key, Record, Result
 
 Signal = Literal["representation", "gradient"]
 Finding = Literal["oversmoothing", "vanishing", "expansion", "none"]
 Grid = tuple[tuple[float | None, ...], ...]
 
 
-class DepthKey(Record):
+class DepthKey(Key):
     """One run: a depth, an architecture, the norm of its weight matrices (None: free), a seed."""
 
     layers: int
@@ -52,7 +55,7 @@ class SignalCourse(Record):
     reasons: tuple[str, ...]
 
 
-class DepthRun(Record):
+class DepthRun(Result):
     """A finished run. Accuracies are shares of the nodes of a split.
 
     `validation` and `test` are those of the epoch with the best validation accuracy (the earliest of
@@ -61,6 +64,18 @@ class DepthRun(Record):
     measured.
     """
 
+    columns: ClassVar[tuple[str, ...]] = (
+        "cell",
+        "layers",
+        "residual",
+        "norm",
+        "seed",
+        "train",
+        "validation",
+        "test",
+        "best_epoch",
+        "diverged",
+    )
     key: DepthKey
     seconds: float
     epochs: int
@@ -74,21 +89,17 @@ class DepthRun(Record):
     representation: SignalCourse
     gradient: SignalCourse
 
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """The accuracies of the run."""
+        scores = self.model_dump(include={"train", "validation", "test", "best_epoch", "diverged"})
+        yield {"cell": self.key.id, **self.key.model_dump(), **scores}
 
-class DepthGraph(Record):
-    """The graph of a study, as its report names it.
 
-    `largest_class` is the share of labelled nodes in the largest class.
-    """
+class DepthGraph(GraphRecord):
+    """The graph; `largest_class` is the share of labelled nodes in the largest class."""
 
-    name: str
-    nodes: int
-    edges: int
-    classes: int
-    homophily: float
     components: int
     largest_class: float
-    notes: tuple[str, ...]
 
 
 class DepthOptions(Record):
@@ -100,6 +111,19 @@ class DepthOptions(Record):
     learning_rate: float
     weight_decay: float
     probe_every: int
+
+
+class DepthManifest(Manifest):
+    """The manifest of a depth study."""
+
+    kind: Literal["depth"] = "depth"
+    graph: DepthGraph
+    cells: tuple[DepthKey, ...]
+
+    @property
+    def shared(self) -> DepthOptions:
+        """What all runs have in common."""
+        return DepthOptions.model_validate(self.identity)
 
 
 def course(run: DepthRun, signal: Signal) -> SignalCourse:

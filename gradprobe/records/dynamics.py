@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Iterator
+from typing import Any, ClassVar, Literal
 
-from gradprobe.records.record import Record
+from gradprobe.records.graph import GraphRecord
+from gradprobe.records.manifest import Manifest
+from gradprobe.records.record import Key, Record, Result
 
 Network = Literal["gcn", "mlp"]
 Method = Literal["gcn", "mlp", "rp", "rp_kernel"]
@@ -13,7 +16,7 @@ METHODS: tuple[Method, ...] = ("gcn", "mlp", "rp", "rp_kernel")
 NAMES = {"gcn": "GCN", "mlp": "MLP", "rp": "RP", "rp_kernel": "RP + kernel"}
 
 
-class DynamicsKey(Record):
+class DynamicsKey(Key):
     """One graph and seed. `digest` is that of the graph's data, so that other data is another cell."""
 
     dataset: str
@@ -86,27 +89,27 @@ class Fit(Record):
     reason: str = ""
 
 
-class GraphFacts(Record):
-    """A graph, as its report names it."""
-
-    name: str
-    nodes: int
-    edges: int
-    features: int
-    classes: int
-    homophily: float | None
-    notes: tuple[str, ...]
-
-
-class DynamicsRun(Record):
+class DynamicsRun(Result):
     """A finished cell.
 
     `whole` is the centred alignment of graph and labels between all labelled nodes, None for graphs too
     large for that. `growth` maps an odd power to the factor by which its residuals grow in a step.
     """
 
+    columns: ClassVar[tuple[str, ...]] = (
+        "cell",
+        "dataset",
+        "seed",
+        "method",
+        "validation",
+        "test",
+        "steps",
+        "power",
+        "coverage",
+        "reason",
+    )
     key: DynamicsKey
-    graph: GraphFacts
+    graph: GraphRecord
     sampled: int
     checkpoints: tuple[Checkpoint, ...]
     fits: tuple[Fit, ...]
@@ -121,3 +124,21 @@ class DynamicsRun(Record):
     def course(self, network: Network) -> tuple[Checkpoint, ...]:
         """The checkpoints of a network, first to last."""
         return tuple(point for point in self.checkpoints if point.network == network)
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """The accuracies of each method."""
+        for fit in self.fits:
+            key = {"cell": self.key.id, "dataset": self.key.dataset, "seed": self.key.seed}
+            yield {**key, **fit.model_dump(exclude={"seconds", "search_seconds"})}
+
+
+class DynamicsManifest(Manifest):
+    """The manifest of a dynamics study."""
+
+    kind: Literal["dynamics"] = "dynamics"
+    cells: tuple[DynamicsKey, ...]
+
+    @property
+    def shared(self) -> DynamicsOptions:
+        """What all cells have in common."""
+        return DynamicsOptions.model_validate(self.identity)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from collections.abc import Iterator
+from typing import Any, ClassVar, Literal, get_args
 
-from gradprobe.records.record import Record
+from gradprobe.records.graph import GraphRecord
+from gradprobe.records.manifest import Manifest
+from gradprobe.records.record import Key, Record, Result
 
 ModelKind = Literal["gcn", "sage", "mlp", "gat", "gin"]
 Method = Literal["gd", "gre", "gre_plus", "egnn", "egnn_gre", "egnn_gre_plus"]
@@ -26,7 +29,7 @@ NAMES = {
 }
 
 
-class EditKey(Record):
+class EditKey(Key):
     """One trained model, on which all methods and protocols are tried."""
 
     model: ModelKind
@@ -42,8 +45,10 @@ class EditOptions(Record):
     """What all cells of a study have in common.
 
     `edits` is how many wrong predictions outside training are put right, fewer where the model makes
-    fewer; `anchors` the parts of the training nodes; `refresh` the edits between two takings of the
-    anchors, 0 for one taking.
+    fewer; `anchors` the parts of the training nodes; `refresh` the edits between anchor refreshes, 0 for
+    none. `learning_rate` is that of the edits. Models are trained for `epochs` by Adam with `training_rate`,
+    `weight_decay` and `dropout`, and scored on the validation nodes every `look_every` epochs. The
+    freshness of anchors is measured before every edit in `freshness_every`.
     """
 
     methods: tuple[Method, ...]
@@ -56,6 +61,11 @@ class EditOptions(Record):
     width: int
     layers: int
     epochs: int
+    training_rate: float = 0.01
+    weight_decay: float = 5e-4
+    dropout: float = 0.5
+    look_every: int = 5
+    freshness_every: int = 10
 
 
 class Scores(Record):
@@ -111,12 +121,25 @@ class NodeGradient(Record):
     cosine: float | None
 
 
-class EditRun(Record):
+class EditRun(Result):
     """A finished cell: the trained model, its wrong predictions, and what every method did about them.
 
     `wrong` counts them outside training; `side_seconds` is the time of fitting EGNN's perceptron.
     """
 
+    columns: ClassVar[tuple[str, ...]] = (
+        "cell",
+        "model",
+        "seed",
+        "method",
+        "protocol",
+        "edits",
+        "retained",
+        "train_before",
+        "train_after",
+        "test_before",
+        "test_after",
+    )
     key: EditKey
     train: float
     validation: float
@@ -128,12 +151,32 @@ class EditRun(Record):
     seconds: float
     side_seconds: float | None
 
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Each method under each protocol, before the first edit and after the last."""
+        for run in self.runs:
+            after = run.edits[-1].after if run.edits else run.before
+            yield {
+                "cell": self.key.id,
+                **self.key.model_dump(),
+                "method": run.method,
+                "protocol": run.protocol,
+                "edits": len(run.edits),
+                "retained": run.retained,
+                "train_before": run.before.train,
+                "train_after": after.train,
+                "test_before": run.before.test,
+                "test_after": after.test,
+            }
 
-class EditGraph(Record):
-    """The graph of a study, as its report names it."""
 
-    name: str
-    nodes: int
-    edges: int
-    classes: int
-    notes: tuple[str, ...]
+class EditManifest(Manifest):
+    """The manifest of an editing study."""
+
+    kind: Literal["edit"] = "edit"
+    graph: GraphRecord
+    cells: tuple[EditKey, ...]
+
+    @property
+    def shared(self) -> EditOptions:
+        """What all cells have in common."""
+        return EditOptions.model_validate(self.identity)

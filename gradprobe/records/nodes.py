@@ -5,14 +5,19 @@ Floats that may be undefined are None there: JSON knows no NaN.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any, ClassVar, Literal, Self
+
 from pydantic import Field
 
-from gradprobe.records.record import Record
+from gradprobe.records.graph import GraphRecord
+from gradprobe.records.manifest import Manifest
+from gradprobe.records.record import Key, Record, Result
 
 Numbers = tuple[float | None, ...]
 
 
-class NodeKey(Record):
+class NodeKey(Key):
     """One run: a model, a method by its name in `graphs.gragr.METHODS`, a seed."""
 
     model: str
@@ -102,7 +107,7 @@ class NodeSnapshot(Record):
     neighbourhood: NodeNeighbourhood | None
 
 
-class NodeRun(Record):
+class NodeRun(Result):
     """One finished run.
 
     `parts` counts the nodes that train, select, tune weights (meta) and test. `trials` holds one entry a
@@ -111,6 +116,18 @@ class NodeRun(Record):
     alive at the peak of one update. `snapshot` is kept for the first seed only.
     """
 
+    columns: ClassVar[tuple[str, ...]] = (
+        "cell",
+        "model",
+        "method",
+        "seed",
+        "n",
+        "accuracy",
+        "f1",
+        "auroc",
+        "validation_accuracy",
+        "best_epoch",
+    )
     key: NodeKey
     parts: dict[str, int]
     parameters: int
@@ -124,18 +141,35 @@ class NodeRun(Record):
     memory: int
     snapshot: NodeSnapshot | None = None
 
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """The test scores of the run."""
+        yield {
+            "cell": self.key.id,
+            **self.key.model_dump(),
+            **self.test.model_dump(),
+            "validation_accuracy": self.validation.accuracy,
+            "best_epoch": self.best_epoch,
+        }
 
-class NodeGraphRecord(Record):
-    """The graph of a study in numbers; `homophily` is None where no edge joins labelled nodes."""
 
-    name: str
-    nodes: int
-    edges: int
-    features: int
-    classes: int
-    homophily: float | None
+class NodeGraph(GraphRecord):
+    """The graph; `splits` counts the published or drawn ways to split its nodes."""
+
     splits: int
-    notes: tuple[str, ...] = ()
+
+
+class NodesManifest(Manifest):
+    """The manifest of a study of node methods; `methods` says what distinguishes each from the base."""
+
+    kind: Literal["nodes"] = "nodes"
+    graph: NodeGraph
+    methods: dict[str, dict[str, Any]]
+    cells: tuple[NodeKey, ...]
+
+    def joined(self, earlier: Self) -> Self:
+        """With what an earlier manifest of the same study holds besides."""
+        both = super().joined(earlier)
+        return both.model_copy(update={"methods": {**earlier.methods, **self.methods}})
 
 
 class NodesStudy(Record):
@@ -145,7 +179,7 @@ class NodesStudy(Record):
     base; `failures` maps a cell's name to the reason.
     """
 
-    graph: NodeGraphRecord
+    graph: NodeGraph
     options: dict[str, object]
     methods: dict[str, dict[str, object]]
     cells: int

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from gradprobe.errors import GradprobeError, InputError
 
@@ -39,17 +40,27 @@ def read_bytes(
 ) -> bytes:
     """The bytes of a regular file of at most `most` bytes; otherwise `error`, as for `read_object`."""
     try:
-        # Opening a pipe would otherwise wait for a writer.
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-        with os.fdopen(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise error(f"{path}: expected {what}, got no regular file")
+        with open_regular(path) as file:
             content = file.read(most + 1)
     except (OSError, ValueError) as problem:
         raise error(f"{path}: expected {what}, which cannot be read ({_reason(problem)})") from problem
     if len(content) > most:
         raise error(f"{path}: expected {what}, got a file of more than {most:,} bytes")
     return content
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """A regular file, opened to read: a device, a pipe or a socket might never end, or never begin.
+
+    Raises:
+        OSError: it is no regular file, or cannot be opened.
+    """
+    # Opening a pipe would otherwise wait for a writer.
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "no regular file", str(path))
+    return os.fdopen(descriptor, "rb")
 
 
 def parse_object(

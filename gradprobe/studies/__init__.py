@@ -1,9 +1,10 @@
-"""Grids of runs (encoder x combiner x seed): planned, run side by side, resumed, collected."""
+"""Studies: grids of cells that are planned, run side by side, resumed and collected."""
 
+from gradprobe.studies.compare import plan_study
 from gradprobe.studies.config import StudyConfig, make_config, read_config
 from gradprobe.studies.demo import demo_config
-from gradprobe.studies.plan import Plan, plan_study
-from gradprobe.studies.run import Outcome, run_study
+from gradprobe.studies.grid import Outcome, run_study
+from gradprobe.studies.plan import Plan
 
 __all__ = [
     "Outcome",

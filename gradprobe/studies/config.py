@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from gradprobe import combiners
 from gradprobe.encoders import ENCODERS
 from gradprobe.errors import InputError
-
-Count = Annotated[int, Field(ge=1)]
+from gradprobe.records.reading import read_bytes
+from gradprobe.studies.options import Count, checked, sentence
 
 
 class StudyConfig(BaseModel):
@@ -77,7 +77,7 @@ class StudyConfig(BaseModel):
                 ENCODERS[name].options(**options)
             except ValidationError as error:
                 raise ValueError(
-                    f"encoder_options.{name}.{_sentence(error, ENCODERS[name].options)}"
+                    f"encoder_options.{name}.{sentence(error, ENCODERS[name].options)}"
                 ) from error
         for name in (*self.combiners, *self.combiner_options):
             if not _of_another_library(name):
@@ -94,10 +94,7 @@ def make_config(**values: Any) -> StudyConfig:
     Raises:
         InputError: an option that is unknown or out of range, in one sentence.
     """
-    try:
-        return StudyConfig(**values)
-    except ValidationError as error:
-        raise InputError(_sentence(error, StudyConfig)) from error
+    return checked(StudyConfig, values)
 
 
 def read_config(path: str | Path) -> dict[str, Any]:
@@ -106,13 +103,13 @@ def read_config(path: str | Path) -> dict[str, Any]:
     Raises:
         InputError: the file is missing or no TOML.
     """
+    content = read_bytes(Path(path), what="a TOML file of options", most=1_000_000)
     try:
-        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(
-            f"config: expected a TOML file that can be read, got {path} ({error.strerror})"
-        ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        return tomllib.loads(content.decode("utf-8"))
+    except RecursionError as error:
+        raise InputError(f"config: expected TOML, got {path}, which is nested too deeply") from error
+    except ValueError as error:
+        # Broken TOML, other encodings, and numbers of more digits than Python converts.
         raise InputError(f"config: expected TOML, got {path}, which is not ({error})") from error
 
 
@@ -130,20 +127,3 @@ def _known(argument: str, names: tuple[str, ...], known: tuple[str, ...]) -> tup
             hint = f"; did you mean {near[0]}?" if near else ""
             raise ValueError(f"{argument}: expected some of {', '.join(known)}, got {name!r}{hint}")
     return names
-
-
-def _sentence(error: ValidationError, model: type[BaseModel]) -> str:
-    """The first complaint of pydantic, as our errors read."""
-    first = error.errors(include_url=False)[0]
-    message = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "value_error":
-        return message
-    place = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "missing":
-        return (
-            f"{place}: expected a value, got none; name it on the command line or in the configuration file"
-        )
-    if first["type"] == "extra_forbidden":
-        known = ", ".join(model.model_fields)
-        return f"{place}: expected one of the options {known}, got an unknown one"
-    return f"{place}: {message[0].lower()}{message[1:]}, got {first['input']!r}"

@@ -11,27 +11,31 @@ from typing import Annotated, Literal
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from torch import Tensor, nn
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
 
 from gradprobe.data.graphs import NodeDataset, NodeSplit, load_graph
-from gradprobe.errors import InputError
 from gradprobe.geometry import FloatArray, components
 from gradprobe.graphs import LipschitzNormalization, NodeModel, build_node_model, graph_tensors
+from gradprobe.graphs.full_batch import full_batch, share
 from gradprobe.probes import DepthProbe, DepthProfile, SignalProfile
 from gradprobe.records.depth import (
     DepthGraph,
     DepthKey,
+    DepthManifest,
     DepthOptions,
     DepthRun,
     Grid,
     SignalCourse,
 )
+from gradprobe.records.kinds import DEPTH
 from gradprobe.reports.depth.summary import DepthSummary, summarise_depth
-from gradprobe.studies.grid import GridWatch, run_grid
-from gradprobe.studies.identity import graph_digest
+from gradprobe.studies.desk import Desk
+from gradprobe.studies.grid import Watch, run_study
+from gradprobe.studies.identity import GRAPH_PACKAGES, graph_digest, graph_facts
+from gradprobe.studies.options import Count, NotNegative, Positive, checked
+from gradprobe.studies.plan import Plan, plan_cells
 
-Count = Annotated[int, Field(ge=1)]
 Depth = Annotated[int, Field(ge=2)]
 
 
@@ -49,12 +53,12 @@ class DepthConfig(BaseModel):
     model: Literal["gcn", "gat"] = "gcn"
     layers: Annotated[tuple[Depth, ...], Field(min_length=1)] = (2, 8, 32)
     residual: bool = False
-    normalize: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    normalize: Positive | None = None
     seeds: Count = 3
     epochs: Count = 200
     width: Count = 32
-    learning_rate: Annotated[float, Field(gt=0)] = 0.001
-    weight_decay: Annotated[float, Field(ge=0)] = 5e-4
+    learning_rate: Positive = 0.001
+    weight_decay: NotNegative = 5e-4
     probe_every: Count = 20
 
     def runs(self) -> list[DepthKey]:
@@ -78,43 +82,42 @@ def depth_config(**values: object) -> DepthConfig:
     Raises:
         InputError: an option that is unknown or out of range, in one sentence.
     """
-    try:
-        return DepthConfig.model_validate(values)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        name = first["loc"][0] if first["loc"] else "options"
-        message = first["msg"][:1].lower() + first["msg"][1:]
-        raise InputError(f"{name}: {message}, got {first['input']!r}") from error
+    return checked(DepthConfig, values)
 
 
-def run_depth(
-    config: DepthConfig, out: Path, *, root: Path | None = None, jobs: int = 0, watch: GridWatch | None = None
-) -> DepthSummary:
-    """Run what has not finished yet, and summarise all of it.
+def plan_depth(
+    config: DepthConfig, out: Path, *, root: Path | None = None
+) -> Plan[DepthManifest, DepthKey, DepthRun]:
+    """Load the graph and open the study's folder.
 
-    The same folder goes on with other depths, seeds and architectures; data and the other options are
-    what identifies it.
+    The same folder takes other depths, seeds and architectures; data and the other options are what
+    identifies it.
 
     Raises:
         InputError: unknown or unreadable data, or a folder that holds another study.
     """
     dataset = load_graph(config.dataset, root=root)
     options = DepthOptions(**{name: getattr(config, name) for name in DepthOptions.model_fields})
-    outcome = run_grid(
+    return plan_cells(
+        DEPTH,
         out,
-        identity={
-            "study": "depth",
-            "data": graph_digest(dataset),
-            "graph": dataset.name,
-            **options.model_dump(),
-        },
-        keys=config.runs(),
+        identity={"data": graph_digest(dataset), "graph": dataset.name, **options.model_dump()},
+        options=config.model_dump(mode="json"),
+        cells=config.runs(),
         work=DepthWork(dataset, options),
-        result=DepthRun,
-        jobs=jobs,
-        watch=watch,
+        packages=GRAPH_PACKAGES,
+        graph=_graph(dataset),
     )
-    return summarise_depth(_graph(dataset), options, list(outcome.results.values()), outcome.failures)
+
+
+def run_depth(
+    config: DepthConfig, out: Path, *, root: Path | None = None, jobs: int = 0, watch: Watch | None = None
+) -> DepthSummary:
+    """Run what has not finished yet, and summarise all that the folder holds; see `plan_depth`."""
+    outcome = run_study(plan_depth(config, out, root=root), jobs=jobs, watch=watch)
+    study = outcome.study
+    manifest = study.manifest
+    return summarise_depth(manifest.graph, manifest.shared, list(study.results.values()), study.problems())
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +127,10 @@ class DepthWork:
     dataset: NodeDataset
     options: DepthOptions
 
-    def __call__(self, key: DepthKey) -> DepthRun:
+    def prepare(self, cache: Path) -> None:
+        """Nothing: every cell has its graph with it."""
+
+    def __call__(self, key: DepthKey, desk: Desk) -> DepthRun:
         """One run; the seed draws the weights and chooses among the published splits."""
         data, options = self.dataset, self.options
         model = build_node_model(
@@ -143,7 +149,7 @@ class DepthWork:
         if key.norm is not None:
             LipschitzNormalization(model, key.norm).attach(optimizer)
         started = time.perf_counter()
-        log = _train(model, optimizer, data, data.splits[key.seed % len(data.splits)], options)
+        log = _train(model, optimizer, data, data.splits[key.seed % len(data.splits)], options, desk)
         return log.run(key, seconds=time.perf_counter() - started)
 
 
@@ -190,31 +196,35 @@ def _train(
     data: NodeDataset,
     split: NodeSplit,
     options: DepthOptions,
+    desk: Desk,
 ) -> _Log:
-    x, edges, labels = graph_tensors(data)
-    x = x / x.abs().sum(dim=1, keepdim=True).clamp(min=1e-12)
+    x, edges, labels = graph_tensors(data, normalise=True)
     nodes = {name: torch.as_tensor(getattr(split, name)) for name in ("train", "validation", "test")}
     for conv in model.convs:  # the same edges at every step: a GCN need not normalise them again
         setattr(conv, "cached", options.model == "gcn")  # noqa: B010
-    probe, log = DepthProbe(model, layers=()), _Log()
-    for epoch in range(options.epochs):
-        states = model.representations(x, edges)
-        loss = nn.functional.cross_entropy(states[-1][nodes["train"]], labels[nodes["train"]])
+    probe, log = DepthProbe(model, layers=(), out=desk.trace), _Log()
+    updates = full_batch(model, x, edges, labels, nodes["train"], optimizer, epochs=options.epochs)
+    for update in updates:
+        epoch = update.epoch
         # Without dropout, the pass that trains is also the one that scores.
-        log.score(epoch, _accuracies(states[-1], labels, nodes))
-        log.loss = loss.item()
+        log.score(epoch, _accuracies(update.states[-1], labels, nodes))
+        log.loss = update.loss.item()
         if epoch % options.probe_every == 0 or epoch == options.epochs - 1 or not math.isfinite(log.loss):
             profile = probe.measure(
-                loss, states=_named(states), edges=edges, groups="components", split="train", step=epoch
+                update.loss,
+                states=_named(update.states),
+                edges=edges,
+                groups="components",
+                split="train",
+                step=epoch,
             )
             assert profile is not None
             log.measured[epoch] = profile
+        desk.progress(epoch, options.epochs, loss=log.loss)
         if not math.isfinite(log.loss):
             log.diverged = epoch
             break
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
+    probe.close()
     return log
 
 
@@ -224,8 +234,8 @@ def _named(states: list[Tensor]) -> dict[str, Tensor]:
 
 @torch.no_grad()
 def _accuracies(logits: Tensor, labels: Tensor, nodes: Mapping[str, Tensor]) -> dict[str, float]:
-    right = logits.argmax(dim=1) == labels
-    return {name: float(right[ids].double().mean()) for name, ids in nodes.items()}
+    correct = logits.argmax(dim=1) == labels
+    return {name: share(correct, ids) for name, ids in nodes.items()}
 
 
 def _course(profiles: list[SignalProfile]) -> SignalCourse:
@@ -251,12 +261,7 @@ def _number(value: float) -> float | None:
 def _graph(data: NodeDataset) -> DepthGraph:
     labelled = np.bincount(data.labels[data.labels >= 0])
     return DepthGraph(
-        name=data.name,
-        nodes=data.nodes,
-        edges=data.edges,
-        classes=data.classes,
-        homophily=data.homophily,
+        **graph_facts(data),
         components=len(np.unique(components(data.edge_index, data.nodes))),
         largest_class=float(labelled.max() / labelled.sum()),
-        notes=data.notes,
     )

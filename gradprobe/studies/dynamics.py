@@ -9,32 +9,34 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from gradprobe.data.graphs import NodeDataset, load_graph
-from gradprobe.errors import InputError
 from gradprobe.geometry.kernel import graph_kernel, kernel_alignments
 from gradprobe.records.dynamics import (
     NETWORKS,
     DynamicsKey,
+    DynamicsManifest,
     DynamicsOptions,
     DynamicsRun,
-    GraphFacts,
 )
+from gradprobe.records.graph import GraphRecord
+from gradprobe.records.kinds import DYNAMICS
 from gradprobe.reports.dynamics.summary import DynamicsSummary, summarise_dynamics
+from gradprobe.studies.desk import Desk
 from gradprobe.studies.dynamics_networks import train_network
 from gradprobe.studies.dynamics_propagation import growth_of_odd_powers, propagate
-from gradprobe.studies.grid import GridWatch, run_grid
-from gradprobe.studies.identity import graph_digest
+from gradprobe.studies.grid import Watch, run_study
+from gradprobe.studies.identity import GRAPH_PACKAGES, graph_digest, graph_facts
+from gradprobe.studies.options import Count, NotNegative, Positive, Share, checked
+from gradprobe.studies.plan import Plan, plan_cells
 
 _WHOLE = 6000
 DEFAULT = ("karate", *(f"sbm:{share:g}" for share in (0.1, 0.3, 0.5, 0.7, 0.9)))
 
-Count = Annotated[int, Field(ge=1)]
-
 
 class DynamicsConfig(BaseModel):
-    """The options of `gradprobe dynamics`; see `DynamicsOptions` for those not listed here."""
+    """The options of `gradprobe dynamics`; see `DynamicsOptions` for those not explained here."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -42,11 +44,19 @@ class DynamicsConfig(BaseModel):
     seeds: Count = 3
     epochs: Count = 200
     nodes: Annotated[int, Field(ge=2)] = 100
+    checkpoints: Annotated[int, Field(ge=2)] = 4
+    width: Count = 64
+    layers: Count = 2
+    dropout: Share = 0.5
+    learning_rate: Positive = 0.01
+    weight_decay: NotNegative = 5e-4
+    powers: Annotated[tuple[Count, ...], Field(min_length=1)] = (2, 4, 8, 16)
+    steps: Count = 100
 
     @property
     def options(self) -> DynamicsOptions:
         """What all cells have in common."""
-        return DynamicsOptions(epochs=self.epochs, nodes=self.nodes)
+        return DynamicsOptions(**{name: getattr(self, name) for name in DynamicsOptions.model_fields})
 
 
 def dynamics_config(**values: object) -> DynamicsConfig:
@@ -55,13 +65,34 @@ def dynamics_config(**values: object) -> DynamicsConfig:
     Raises:
         InputError: an option that is unknown or out of range, in one sentence.
     """
-    try:
-        return DynamicsConfig.model_validate(values)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        name = first["loc"][0] if first["loc"] else "options"
-        message = first["msg"][:1].lower() + first["msg"][1:]
-        raise InputError(f"{name}: {message}, got {first['input']!r}") from error
+    return checked(DynamicsConfig, values)
+
+
+def plan_dynamics(
+    config: DynamicsConfig, out: Path, *, root: Path | None = None
+) -> Plan[DynamicsManifest, DynamicsKey, DynamicsRun]:
+    """Load the graphs and open the study's folder.
+
+    The same folder takes other graphs and seeds; the other options are what identifies it. One seed of every
+    graph runs before the next seed of any.
+
+    Raises:
+        InputError: unknown or unreadable data, or a folder that holds another study.
+    """
+    graphs = {(name, graph_digest(graph)): graph for name, graph in _load(config.datasets, root).items()}
+    return plan_cells(
+        DYNAMICS,
+        out,
+        identity=config.options.model_dump(mode="json"),
+        options=config.model_dump(mode="json"),
+        cells=[
+            DynamicsKey(dataset=name, digest=digest, seed=seed)
+            for seed in range(config.seeds)
+            for name, digest in graphs
+        ],
+        work=DynamicsWork(graphs, config.options),
+        packages=GRAPH_PACKAGES,
+    )
 
 
 def run_dynamics(
@@ -70,33 +101,12 @@ def run_dynamics(
     *,
     root: Path | None = None,
     jobs: int = 0,
-    watch: GridWatch | None = None,
+    watch: Watch | None = None,
 ) -> DynamicsSummary:
-    """Run what has not finished yet, and summarise all that was asked for.
-
-    The same folder goes on with other graphs and seeds; the other options are what identifies it. One
-    seed of every graph runs before the next seed of any.
-
-    Raises:
-        InputError: unknown or unreadable data, or a folder that holds another study.
-    """
-    graphs = {(name, graph_digest(graph)): graph for name, graph in _load(config.datasets, root).items()}
-    keys = [
-        DynamicsKey(dataset=name, digest=digest, seed=seed)
-        for seed in range(config.seeds)
-        for name, digest in graphs
-    ]
-    outcome = run_grid(
-        out,
-        identity={"study": "dynamics", **config.options.model_dump(mode="json")},
-        keys=keys,
-        work=DynamicsWork(graphs, config.options),
-        result=DynamicsRun,
-        jobs=jobs,
-        watch=watch,
-    )
-    failures = {key.id: reason for key, reason in outcome.failures.items()}
-    return summarise_dynamics(config.options, list(outcome.results.values()), failures)
+    """Run what has not finished yet, and summarise all that the folder holds; see `plan_dynamics`."""
+    study = run_study(plan_dynamics(config, out, root=root), jobs=jobs, watch=watch).study
+    failures = {key.id: problem for key, problem in study.problems().items()}
+    return summarise_dynamics(study.manifest.shared, list(study.results.values()), failures)
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +116,10 @@ class DynamicsWork:
     graphs: Mapping[tuple[str, str], NodeDataset]
     options: DynamicsOptions
 
-    def __call__(self, key: DynamicsKey) -> DynamicsRun:
+    def prepare(self, cache: Path) -> None:
+        """Nothing: every cell has its graphs with it."""
+
+    def __call__(self, key: DynamicsKey, desk: Desk) -> DynamicsRun:
         """One cell; the seed draws weights, dropout and nodes, and chooses among the splits."""
         started = time.perf_counter()
         graph = self.graphs[key.dataset, key.digest]
@@ -115,12 +128,13 @@ class DynamicsWork:
         generator = np.random.default_rng(key.seed)
         nodes = np.sort(generator.permutation(labelled)[: self.options.nodes])
         courses = [
-            train_network(network, graph, split, nodes, self.options, seed=key.seed) for network in NETWORKS
+            train_network(network, graph, split, nodes, self.options, seed=key.seed, desk=desk)
+            for network in NETWORKS
         ]
         fits = (*(course.fit for course in courses), *propagate(graph, split, self.options))
         return DynamicsRun(
             key=key,
-            graph=_facts(graph, key.dataset),
+            graph=GraphRecord(**graph_facts(graph) | {"name": key.dataset}),
             sampled=len(nodes),
             checkpoints=tuple(point for course in courses for point in course.checkpoints),
             fits=fits,
@@ -142,15 +156,3 @@ def _whole_alignment(graph: NodeDataset, layers: int) -> float | None:
     kernel = graph_kernel(graph.edge_index, graph.nodes, power=2 * layers)
     found = float(kernel_alignments(kernel, kernel, graph.labels).graph_target)
     return None if np.isnan(found) else found
-
-
-def _facts(graph: NodeDataset, name: str) -> GraphFacts:
-    return GraphFacts(
-        name=name,
-        nodes=graph.nodes,
-        edges=graph.edges,
-        features=graph.features.shape[1],
-        classes=graph.classes,
-        homophily=None if np.isnan(graph.homophily) else graph.homophily,
-        notes=graph.notes,
-    )

@@ -10,12 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from gradprobe.data.graphs import NodeDataset, NodeSplit
-from gradprobe.errors import TrainingError
 from gradprobe.geometry.intervals import IntArray
 from gradprobe.geometry.kernel import KernelAlignments, graph_kernel
+from gradprobe.graphs.full_batch import full_batch, share
 from gradprobe.graphs.models import NodeModel, build_node_model, graph_tensors
 from gradprobe.probes.kernel import KernelProbe
 from gradprobe.records.dynamics import Alignments, Checkpoint, DynamicsOptions, Fit, Network
+from gradprobe.studies.desk import Desk
 
 
 @dataclass(frozen=True)
@@ -44,10 +45,12 @@ def train_network(
     options: DynamicsOptions,
     *,
     seed: int,
+    desk: Desk | None = None,
 ) -> NetworkCourse:
     """Train with Adam and cross-entropy on the whole graph, and measure kernels between some nodes.
 
-    Rows of features are scaled to sum to 1. Validation is looked at after every epoch.
+    Rows of features are scaled to sum to 1. Validation is looked at after every epoch. A desk is shown the
+    progress.
 
     Raises:
         TrainingError: the loss is no longer finite.
@@ -67,9 +70,10 @@ def train_network(
         graph=graph_kernel(graph.edge_index, graph.nodes, power=2 * options.layers, chosen=nodes),
         labels=graph.labels[nodes],
     )
+    training = _Training(network, model, probe, graph, split, options)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return _Training(network, model, probe, graph, split, options).run()
+        return training.run(desk)
 
 
 class _Training:
@@ -82,8 +86,7 @@ class _Training:
         split: NodeSplit,
         options: DynamicsOptions,
     ) -> None:
-        x, self._edges, self._labels = graph_tensors(graph)
-        self._x = nn.functional.normalize(x, p=1.0, dim=1)
+        self._x, self._edges, self._labels = graph_tensors(graph, normalise=True)
         self._network, self._model, self._probe, self._options = network, model, probe, options
         self._train, self._validation, self._test = (
             torch.from_numpy(part) for part in (split.train, split.validation, split.test)
@@ -91,39 +94,38 @@ class _Training:
         self._optimiser = torch.optim.Adam(
             model.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay
         )
+        self._best = (-1.0, 0.0, 0)
+        self._points: list[Checkpoint] = []
 
-    def run(self) -> NetworkCourse:
-        points = []
-        best, seconds = (-1.0, 0.0, 0), 0.0
-        wanted = checkpoint_epochs(self._options.epochs, self._options.checkpoints)
-        for epoch in range(self._options.epochs + 1):
+    def run(self, desk: Desk | None) -> NetworkCourse:
+        epochs, seconds = self._options.epochs, 0.0
+        updates = full_batch(
+            self._model, self._x, self._edges, self._labels, self._train, self._optimiser, epochs=epochs
+        )
+        started = time.process_time()
+        for update in updates:
+            seconds += self._look(update.epoch, started)
             started = time.process_time()
-            loss, validation, test = self._evaluate()
-            if validation > best[0]:
-                best = (validation, test, epoch)
-            seconds += time.process_time() - started
-            if epoch in wanted:
-                points.append(self._measure(epoch, loss, validation, test))
-            if epoch < self._options.epochs:
-                started = time.process_time()
-                self._step(epoch)
-                seconds += time.process_time() - started
-        fit = Fit(method=self._network, validation=best[0], test=best[1], seconds=seconds, steps=best[2])
-        return NetworkCourse(fit, tuple(points))
+            if desk is not None:
+                desk.progress(update.epoch, epochs, loss=float(update.loss.detach()))
+        seconds += self._look(epochs, started)
+        validation, test, best = self._best
+        fit = Fit(method=self._network, validation=validation, test=test, seconds=seconds, steps=best)
+        return NetworkCourse(fit, tuple(self._points))
+
+    def _look(self, epoch: int, started: float) -> float:
+        """Score the network in its present state; returns the seconds since `started` without measuring."""
+        loss, validation, test = self._evaluate()
+        if validation > self._best[0]:
+            self._best = (validation, test, epoch)
+        seconds = time.process_time() - started
+        if epoch in checkpoint_epochs(self._options.epochs, self._options.checkpoints):
+            self._points.append(self._measure(epoch, loss, validation, test))
+        return seconds
 
     def _forward(self, model: nn.Module) -> Tensor:
         logits: Tensor = model(self._x, self._edges)
         return logits
-
-    def _step(self, epoch: int) -> None:
-        self._model.train()
-        logits = self._forward(self._model)[self._train]
-        loss = nn.functional.cross_entropy(logits, self._labels[self._train])
-        if not bool(loss.isfinite()):
-            raise TrainingError(f"loss: expected a finite number, got {loss.item()} in epoch {epoch}")
-        self._optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        self._optimiser.step()
 
     @torch.no_grad()
     def _evaluate(self) -> tuple[float, float, float]:
@@ -131,23 +133,19 @@ class _Training:
         self._model.eval()
         logits = self._forward(self._model)
         loss = nn.functional.cross_entropy(logits[self._train], self._labels[self._train])
-        right = logits.argmax(dim=1) == self._labels
-        return (
-            float(loss),
-            float(right[self._validation].double().mean()),
-            float(right[self._test].double().mean()),
-        )
+        correct = logits.argmax(dim=1) == self._labels
+        return float(loss), share(correct, self._validation), share(correct, self._test)
 
     def _measure(self, epoch: int, loss: float, validation: float, test: float) -> Checkpoint:
-        found = self._probe.measure(self._forward, step=epoch, epoch=epoch)
+        kernels = self._probe.measure(self._forward, step=epoch, epoch=epoch)
         return Checkpoint(
             network=self._network,
             epoch=epoch,
             loss=loss,
             validation=validation,
             test=test,
-            centred=_alignments(found.centred),
-            uncentred=_alignments(found.uncentred),
+            centred=_alignments(kernels.centred),
+            uncentred=_alignments(kernels.uncentred),
         )
 
 

@@ -6,12 +6,11 @@ import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from gradprobe.data.graphs import NodeDataset, load_graph
-from gradprobe.errors import InputError
 from gradprobe.graphs.editing import (
     Classifier,
     Editor,
@@ -24,8 +23,8 @@ from gradprobe.graphs.editing import (
 )
 from gradprobe.graphs.editing.editor import Rewiring
 from gradprobe.records.editing import (
-    EditGraph,
     EditKey,
+    EditManifest,
     EditOptions,
     EditRecord,
     EditRun,
@@ -36,13 +35,33 @@ from gradprobe.records.editing import (
     Protocol,
     Scores,
 )
+from gradprobe.records.graph import GraphRecord
+from gradprobe.records.kinds import EDIT
 from gradprobe.reports.editing.summary import EditSummary, summarise_edits
+from gradprobe.studies.desk import Desk
 from gradprobe.studies.editing_models import TrainedModel, train_model
-from gradprobe.studies.grid import GridWatch, run_grid
-from gradprobe.studies.identity import graph_digest
+from gradprobe.studies.grid import Watch, run_study
+from gradprobe.studies.identity import GRAPH_PACKAGES, graph_digest, graph_facts
+from gradprobe.studies.options import Count, NotNegative, Positive, Share, checked
+from gradprobe.studies.plan import Plan, plan_cells
 
-_FRESHNESS_EVERY = 10
-Count = Annotated[int, Field(ge=1)]
+# How each method changes the gradient of an edit, and whether it edits EGNN's perceptron beside the model.
+_REWIRING: dict[Method, Rewiring] = {
+    "gd": "gd",
+    "gre": "gre",
+    "gre_plus": "gre_plus",
+    "egnn": "gd",
+    "egnn_gre": "gre",
+    "egnn_gre_plus": "gre_plus",
+}
+_BESIDE: dict[Method, bool] = {
+    "gd": False,
+    "gre": False,
+    "gre_plus": False,
+    "egnn": True,
+    "egnn_gre": True,
+    "egnn_gre_plus": True,
+}
 
 
 class EditConfig(BaseModel):
@@ -57,12 +76,17 @@ class EditConfig(BaseModel):
     edits: Count = 50
     seeds: Count = 5
     anchors: Count = 5
-    learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.01
+    learning_rate: Positive = 0.01
     max_steps: Count = 100
     refresh: Annotated[int, Field(ge=0)] = 0
     width: Count = 32
     layers: Count = 2
     epochs: Count = 200
+    training_rate: Positive = 0.01
+    weight_decay: NotNegative = 5e-4
+    dropout: Share = 0.5
+    look_every: Count = 5
+    freshness_every: Count = 10
 
     def keys(self) -> list[EditKey]:
         """The cells, seed by seed."""
@@ -79,40 +103,40 @@ def edit_config(**values: object) -> EditConfig:
     Raises:
         InputError: an option that is unknown or out of range, in one sentence.
     """
-    try:
-        return EditConfig.model_validate(values)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        name = first["loc"][0] if first["loc"] else "options"
-        message = first["msg"][:1].lower() + first["msg"][1:]
-        raise InputError(f"{name}: {message}, got {first['input']!r}") from error
+    return checked(EditConfig, values)
 
 
-def run_edits(
-    config: EditConfig, out: Path, *, root: Path | None = None, jobs: int = 0, watch: GridWatch | None = None
-) -> EditSummary:
-    """Run what has not finished yet, and summarise all of it.
+def plan_edits(
+    config: EditConfig, out: Path, *, root: Path | None = None
+) -> Plan[EditManifest, EditKey, EditRun]:
+    """Load the graph and open the study's folder.
 
-    The same folder goes on with other models and seeds; data and the other options are what identifies it.
+    The same folder takes other models and seeds; data and the other options are what identifies it.
 
     Raises:
         InputError: unknown or unreadable data, or a folder that holds another study.
     """
     graph = load_graph(config.dataset, root=root)
     options = EditOptions(**{name: getattr(config, name) for name in EditOptions.model_fields})
-    outcome = run_grid(
+    return plan_cells(
+        EDIT,
         out,
-        identity={"study": "edit", "graph": graph.name, "data": graph_digest(graph), **options.model_dump()},
-        keys=config.keys(),
+        identity={"graph": graph.name, "data": graph_digest(graph), **options.model_dump(mode="json")},
+        options=config.model_dump(mode="json"),
+        cells=config.keys(),
         work=EditWork(graph, options),
-        result=EditRun,
-        jobs=jobs,
-        watch=watch,
+        packages=GRAPH_PACKAGES,
+        graph=GraphRecord(**graph_facts(graph)),
     )
-    facts = EditGraph(
-        name=graph.name, nodes=graph.nodes, edges=graph.edges, classes=graph.classes, notes=graph.notes
-    )
-    return summarise_edits(facts, options, list(outcome.results.values()), outcome.failures)
+
+
+def run_edits(
+    config: EditConfig, out: Path, *, root: Path | None = None, jobs: int = 0, watch: Watch | None = None
+) -> EditSummary:
+    """Run what has not finished yet, and summarise all that the folder holds; see `plan_edits`."""
+    study = run_study(plan_edits(config, out, root=root), jobs=jobs, watch=watch).study
+    manifest = study.manifest
+    return summarise_edits(manifest.graph, manifest.shared, list(study.results.values()), study.problems())
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,10 +146,13 @@ class EditWork:
     graph: NodeDataset
     options: EditOptions
 
-    def __call__(self, key: EditKey) -> EditRun:
+    def prepare(self, cache: Path) -> None:
+        """Nothing: every cell has its graph with it."""
+
+    def __call__(self, key: EditKey, desk: Desk) -> EditRun:
         """One cell; the seed draws the model, the targets and the parts of the training nodes."""
         started = time.perf_counter()
-        trained = train_model(key.model, self.graph, self.options, seed=key.seed)
+        trained = train_model(key.model, self.graph, self.options, seed=key.seed, desk=desk)
         side, side_seconds = self._side(trained, key.seed)
         runs = [
             self._run(trained, side, method, protocol, key.seed)
@@ -146,7 +173,7 @@ class EditWork:
         )
 
     def _side(self, trained: TrainedModel, seed: int) -> tuple[SideNetwork | None, float | None]:
-        if not any(method.startswith("egnn") for method in self.options.methods):
+        if not any(_BESIDE[method] for method in self.options.methods):
             return None, None
         started = time.perf_counter()
         side = fit_side_network(
@@ -163,12 +190,12 @@ class EditWork:
     def _run(
         self, trained: TrainedModel, side: SideNetwork | None, method: Method, protocol: Protocol, seed: int
     ) -> MethodRun:
-        classifier = _classifier(trained, None if not method.startswith("egnn") else side)
+        classifier = _classifier(trained, side if _BESIDE[method] else None)
         state = {name: value.clone() for name, value in classifier.model.state_dict().items()}
         options = self.options
         editor = Editor(
             classifier,
-            method=_rewiring(method),
+            method=_REWIRING[method],
             anchors=min(options.anchors, len(trained.train)),
             learning_rate=options.learning_rate,
             max_steps=options.max_steps,
@@ -176,7 +203,7 @@ class EditWork:
             seed=seed,
         )
         found = run_protocol(
-            protocol, editor, trained.targets, test=trained.rest, freshness_every=_FRESHNESS_EVERY
+            protocol, editor, trained.targets, test=trained.rest, freshness_every=options.freshness_every
         )
         classifier.model.load_state_dict(state)
         return MethodRun(
@@ -188,11 +215,6 @@ class EditWork:
             parameters=sum(parameter.numel() for parameter in classifier.parameters),
             anchor_bytes=editor.anchor_bytes,
         )
-
-
-def _rewiring(method: Method) -> Rewiring:
-    """What an editor is told: `egnn` alone is plain descent on the perceptron."""
-    return cast(Rewiring, method.removeprefix("egnn").removeprefix("_") or "gd")
 
 
 def _classifier(trained: TrainedModel, side: SideNetwork | None) -> Classifier:

@@ -6,16 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from gradprobe.data.graphs import NodeDataset
-from gradprobe.errors import MeasurementError, TrainingError
-from gradprobe.graphs.models import NodeModel, build_node_model, graph_tensors
+from gradprobe.errors import MeasurementError
+from gradprobe.graphs.full_batch import correct_nodes, full_batch, share
+from gradprobe.graphs.models import NodeModel, build_node_model, graph_tensors, hops
 from gradprobe.records.editing import EditOptions, ModelKind
-
-_LEARNING_RATE = 0.01
-_WEIGHT_DECAY = 5e-4
-_LOOK_EVERY = 5  # epochs between two looks at the validation nodes
+from gradprobe.studies.desk import Desk
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,27 +37,34 @@ class TrainedModel:
     targets: tuple[int, ...]
 
 
-def train_model(kind: ModelKind, graph: NodeDataset, options: EditOptions, *, seed: int) -> TrainedModel:
+def train_model(
+    kind: ModelKind, graph: NodeDataset, options: EditOptions, *, seed: int, desk: Desk | None = None
+) -> TrainedModel:
     """Train on one of the graph's splits and draw targets from validation and test nodes predicted wrongly.
 
-    Full-batch Adam (0.01, weight decay 5e-4), dropout 0.5, rows of features scaled to sum to 1. The seed
-    draws weights, dropout and targets and chooses the split.
+    Full-batch Adam, rows of features scaled to sum to 1. The seed draws weights, dropout and targets and
+    chooses the split. A desk is shown the progress.
 
     Raises:
         MeasurementError: the model predicts every node right, so there is nothing to edit.
         TrainingError: the loss is no longer finite.
     """
-    x, edge_index, labels = graph_tensors(graph)
-    x = nn.functional.normalize(x, p=1.0, dim=1)
+    x, edge_index, labels = graph_tensors(graph, normalise=True)
     split = graph.splits[seed % len(graph.splits)]
     train, validation, test = (torch.from_numpy(p) for p in (split.train, split.validation, split.test))
     model = build_node_model(
-        kind, inputs=x.shape[1], classes=graph.classes, width=options.width, layers=options.layers, seed=seed
+        kind,
+        inputs=x.shape[1],
+        classes=graph.classes,
+        width=options.width,
+        layers=options.layers,
+        dropout=options.dropout,
+        seed=seed,
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        _fit(model, x, edge_index, labels, train, validation, options.epochs)
-    hit = _predicted(model, x, edge_index) == labels
+        _fit(model, x, edge_index, labels, train, validation, options, desk)
+    hit = correct_nodes(model, x, edge_index, labels)
     generator = np.random.default_rng(seed)
     outside = torch.cat([validation, test])
     wrong = generator.permutation(outside[~hit[outside]].numpy())
@@ -70,10 +75,10 @@ def train_model(kind: ModelKind, graph: NodeDataset, options: EditOptions, *, se
         )
     targets = wrong[: options.edits]
     right = generator.permutation(outside[hit[outside]].numpy())[: len(targets)]
-    accuracies = tuple(float(hit[part].double().mean()) for part in (train, validation, test))
+    accuracies = tuple(share(hit, part) for part in (train, validation, test))
     return TrainedModel(
         model=model,
-        hops={"mlp": 0, "gcn": options.layers + 1}.get(kind, options.layers),
+        hops=hops(kind, options.layers),
         x=x,
         edge_index=edge_index,
         labels=labels,
@@ -93,29 +98,27 @@ def _fit(
     labels: Tensor,
     train: Tensor,
     validation: Tensor,
-    epochs: int,
+    options: EditOptions,
+    desk: Desk | None,
 ) -> None:
-    optimizer = torch.optim.Adam(model.parameters(), lr=_LEARNING_RATE, weight_decay=_WEIGHT_DECAY)
+    """Train, and leave the model in eval mode at the last of its best looks at the validation nodes."""
+    optimizer = torch.optim.Adam(
+        model.parameters(), lr=options.training_rate, weight_decay=options.weight_decay
+    )
     best, kept = -1.0, model.state_dict()
-    for epoch in range(1, epochs + 1):
-        model.train()
-        loss = nn.functional.cross_entropy(model(x, edge_index)[train], labels[train])
-        if not bool(loss.isfinite()):
-            raise TrainingError(f"loss: expected a finite number, got {loss.item()} in epoch {epoch}")
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        if epoch % _LOOK_EVERY == 0 or epoch == epochs:
-            hit = _predicted(model, x, edge_index)[validation] == labels[validation]
-            score = float(hit.double().mean())
-            if score >= best:
-                best, kept = score, {name: value.clone() for name, value in model.state_dict().items()}
+
+    def look() -> None:
+        nonlocal best, kept
+        score = share(correct_nodes(model, x, edge_index, labels), validation)
+        if score >= best:
+            best, kept = score, {name: value.clone() for name, value in model.state_dict().items()}
+
+    for update in full_batch(model, x, edge_index, labels, train, optimizer, epochs=options.epochs):
+        if update.epoch and update.epoch % options.look_every == 0:
+            look()
+        if desk is not None:
+            desk.progress(update.epoch, options.epochs, loss=float(update.loss.detach()))
+    look()
     model.load_state_dict(kept)
     model.zero_grad()
     model.eval()
-
-
-@torch.no_grad()
-def _predicted(model: NodeModel, x: Tensor, edge_index: Tensor) -> Tensor:
-    model.eval()
-    return torch.argmax(model(x, edge_index), dim=1)

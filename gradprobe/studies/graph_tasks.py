@@ -8,11 +8,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
@@ -22,10 +22,15 @@ from gradprobe.errors import TrainingError, missing_extra
 from gradprobe.geometry import FloatArray, conflict_energy
 from gradprobe.gradients import LoopEngine
 from gradprobe.graphs.multitask import TASKS, GraphEncoder, GraphSet
-from gradprobe.studies.grid import GridOutcome, GridWatch, run_grid
+from gradprobe.records.graph_tasks import GraphTasksKey, GraphTasksManifest, GraphTasksRun, TaskScores
+from gradprobe.records.kinds import GRAPH_TASKS
+from gradprobe.studies.desk import Desk
+from gradprobe.studies.grid import Outcome, Watch, run_study
+from gradprobe.studies.identity import GRAPH_PACKAGES
+from gradprobe.studies.options import Count, Positive
+from gradprobe.studies.plan import plan_cells
 from gradprobe.training import CombinedUpdate, MultiTaskModel, build_model, classification_metrics
 
-Count = Annotated[int, Field(ge=1)]
 COMBINERS = ("average", "pcgrad", "cagrad", "gradnorm", "mgda", "gragr")
 
 
@@ -40,7 +45,7 @@ class GraphTasksConfig(BaseModel):
     batch_size: Count = 32
     width: Count = 32
     depth: Count = 3
-    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    learning_rate: Positive = 1e-3
 
     def keys(self) -> list[GraphTasksKey]:
         """The runs, all combiners of a seed before the next seed."""
@@ -51,85 +56,31 @@ class GraphTasksConfig(BaseModel):
         ]
 
 
-class GraphTasksKey(BaseModel):
-    """One run: a combiner by its name in `gradprobe.combiners`, a seed."""
-
-    model_config = ConfigDict(frozen=True)
-
-    combiner: str
-    seed: int
-
-    @property
-    def id(self) -> str:
-        """The name of the cell's folder."""
-        return f"{self.combiner.replace(':', '.')}-seed{self.seed}"
-
-
-class TaskScores(BaseModel):
-    """A task on the test graphs: how many have it, the share of ones, accuracy, AUROC (None if undefined)."""
-
-    model_config = ConfigDict(frozen=True)
-
-    task: str
-    n: int
-    ones: float
-    accuracy: float
-    auroc: float | None
-
-
-class GraphTasksRun(BaseModel):
-    """One run, scored at the epoch of the lowest mean validation loss.
-
-    `loss` is the mean over tasks of the test losses; `energy` the conflict energy per pair of tasks (27) of
-    the trunk's gradients on all training graphs, at the start and at the end of training.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    key: GraphTasksKey
-    scores: tuple[TaskScores, ...]
-    loss: float
-    best_epoch: int
-    validation: tuple[float, ...]
-    energy: tuple[float | None, float | None]
-    seconds: float
-
-    @property
-    def accuracy(self) -> float:
-        """Mean over tasks."""
-        return float(np.mean([score.accuracy for score in self.scores]))
-
-    @property
-    def auroc(self) -> float:
-        """Mean over the tasks where it is defined; NaN where it is for none."""
-        defined = [score.auroc for score in self.scores if score.auroc is not None]
-        return float(np.mean(defined)) if defined else math.nan
-
-
 def run_graph_tasks(
-    data: GraphSet, config: GraphTasksConfig, out: Path, *, jobs: int = 0, watch: GridWatch | None = None
-) -> GridOutcome[GraphTasksKey, GraphTasksRun]:
-    """Run what has not finished yet; the same folder goes on with other combiners and seeds.
+    data: GraphSet, config: GraphTasksConfig, out: Path, *, jobs: int = 0, watch: Watch | None = None
+) -> Outcome[GraphTasksManifest, GraphTasksKey, GraphTasksRun]:
+    """Run what has not finished yet; the same folder takes other combiners and seeds.
 
     Raises:
         InputError: the folder holds another study, or an unknown combiner.
     """
     for name in config.combiners:
         combiners.get(name)
-    return run_grid(
+    plan = plan_cells(
+        GRAPH_TASKS,
         out,
         identity={
-            "study": "graph tasks",
             "graphs": data.name,
             "data": _digest(data),
             **config.model_dump(mode="json", exclude={"combiners", "seeds"}),
         },
-        keys=config.keys(),
+        options=config.model_dump(mode="json"),
+        cells=config.keys(),
         work=GraphTasksWork(data, config),
-        result=GraphTasksRun,
-        jobs=jobs,
-        watch=watch,
+        packages=GRAPH_PACKAGES,
+        graphs=data.name,
     )
+    return run_study(plan, jobs=jobs, watch=watch)
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +90,10 @@ class GraphTasksWork:
     data: GraphSet
     config: GraphTasksConfig
 
-    def __call__(self, key: GraphTasksKey) -> GraphTasksRun:
+    def prepare(self, cache: Path) -> None:
+        """Nothing: every cell has its graphs with it."""
+
+    def __call__(self, key: GraphTasksKey, desk: Desk) -> GraphTasksRun:
         """One run."""
         data, config = self.data, self.config
         train, validation, test = data.split(key.seed)
@@ -150,7 +104,7 @@ class GraphTasksWork:
             TASKS,
             seed=key.seed,
         )
-        options = {"seed": key.seed} if key.combiner == "pcgrad" else {}
+        options = {"seed": key.seed} if "seed" in combiners.options_of(key.combiner) else {}
         update = CombinedUpdate(
             model,
             combiners.get(key.combiner, **options),
@@ -161,7 +115,9 @@ class GraphTasksWork:
             engine=LoopEngine(),
         )
         started = time.perf_counter()
-        course = _train(model, update, _Graphs(data.graphs, targets), train, validation, config, key.seed)
+        course = _train(
+            model, update, _Graphs(data.graphs, targets), train, validation, config, key.seed, desk
+        )
         seconds = time.perf_counter() - started
         graphs = _Graphs(data.graphs, targets)
         last = _energy(model, graphs, train)
@@ -223,6 +179,7 @@ def _train(
     validation: IntArray,
     config: GraphTasksConfig,
     seed: int,
+    desk: Desk,
 ) -> _Course:
     random = np.random.default_rng(seed)
     optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate)
@@ -241,6 +198,7 @@ def _train(
             course.best_epoch = epoch
             course.best_state = {name: value.detach().clone() for name, value in model.state_dict().items()}
         course.validation.append(loss)
+        desk.progress(epoch - 1, config.epochs, loss=loss)
     return course
 
 

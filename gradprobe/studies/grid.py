@@ -1,161 +1,268 @@
-"""A grid of runs of any kind: run side by side, kept one by one, gone on with where it stopped."""
+"""The one runner of all studies: cells side by side, kept one by one, resumed where an earlier call ended."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
-import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict
-
-from gradprobe.errors import InputError, reason_for
-from gradprobe.records.compare import read_record, write_record
+from gradprobe.errors import reason_for
+from gradprobe.records.cell import CellFailure, CellProgress, CellStamp, stamp_files
+from gradprobe.records.lock import Lock, locked
+from gradprobe.records.manifest import Manifest
+from gradprobe.records.record import Key, Result, read_record, write_record
+from gradprobe.records.study import StoredStudy, read_cells
+from gradprobe.records.writing import write_atomically
+from gradprobe.studies.collect import write_results
+from gradprobe.studies.desk import Desk
+from gradprobe.studies.opening import open_folder, set_aside
 from gradprobe.studies.parallel import check_jobs, side_by_side
-from gradprobe.studies.versions import versions
+from gradprobe.studies.plan import Plan, Work
 
-_PACKAGES = ("gradprobe", "torch", "torch-geometric", "numpy", "scipy", "scikit-learn")
-
-
-class GridKey(Protocol):
-    """What names one cell of a grid: a frozen pydantic model whose `id` can name a folder."""
-
-    @property
-    def id(self) -> str:
-        """The name of the cell's folder, different for different cells."""
-
-    def model_dump(self, *, mode: str) -> dict[str, Any]:
-        """The fields, as pydantic gives them."""
-
-
-K = TypeVar("K", bound=GridKey)
-R = TypeVar("R", bound=BaseModel)
-# Called with the number of cells that ended and of all cells.
-GridWatch = Callable[[int, int], None]
-
-
-class GridManifest(BaseModel):
-    """What grid.json holds: what the cells have in common, how it was asked for, and with what."""
-
-    model_config = ConfigDict(frozen=True)
-
-    format: Literal["gradprobe grid"] = "gradprobe grid"
-    schema_version: int = 1
-    digest: str
-    identity: dict[str, Any]
-    command: str
-    versions: dict[str, str]
-
-
-class GridFailure(BaseModel):
-    """Why a cell did not finish."""
-
-    model_config = ConfigDict(frozen=True)
-
-    error: str
+M = TypeVar("M", bound=Manifest)
+K = TypeVar("K", bound=Key)
+R = TypeVar("R", bound=Result)
+_POLL_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
-class GridOutcome(Generic[K, R]):
-    """What the cells found that have finished, and why others did not."""
+class GridProgress:
+    """How far a grid has come: cells that ended and all cells asked for; `running` by their identifiers."""
 
-    results: Mapping[K, R]
-    failures: Mapping[K, str]
+    ended: int
+    cells: int
+    running: Mapping[str, CellProgress] = field(default_factory=dict)
 
 
-def run_grid(
-    folder: Path,
+Watch = Callable[[GridProgress], None]
+
+
+@dataclass(frozen=True)
+class Failure(Generic[K]):
+    """A cell asked for that could not finish, with the reason."""
+
+    key: K
+    error: str
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome(Generic[M, K, R]):
+    """How a call ended: the study as it lies on disk, and which of the cells asked for failed.
+
+    `notes` are sentences about what was met in the folder and about what is in it now.
+    """
+
+    study: StoredStudy[M, R]
+    failures: tuple[Failure[K], ...]
+    notes: tuple[str, ...]
+
+    @property
+    def finished(self) -> int:
+        """Finished cells of the whole study."""
+        return len(self.study.results)
+
+
+def run_study(
+    plan: Plan[M, K, R],
     *,
-    identity: Mapping[str, object],
-    keys: Sequence[K],
-    work: Callable[[K], R],
-    result: type[R],
     jobs: int = 0,
-    watch: GridWatch | None = None,
-) -> GridOutcome[K, R]:
-    """Run the cells that have not finished yet, `jobs` at a time (0: one a core), and read all of them.
+    watch: Watch | None = None,
+    backend: str = "loky",
+    shared_disk: bool = True,
+) -> Outcome[M, K, R]:
+    """Run the cells asked for that have not finished yet, and read all of the study.
+
+    A cell uses one thread and its own seed, so results do not depend on `jobs`. A cell that fails is recorded
+    with its reason and the others run all the same; a later call tries it again. results.csv grows with each
+    cell that ends. A damaged cell is moved to set-aside/ and runs again.
 
     Args:
-        folder: where grid.json and cells/<id>/result.json are written; a grid of the same identity
-            goes on there, with other cells too.
-        identity: everything besides its key that a cell's result depends on, such as the data and the
-            options; values that JSON can hold.
-        keys: the cells, in the order in which they start.
-        work: runs one cell in one thread; a picklable function. What it raises is recorded and the
-            other cells go on; a later call tries again.
-        result: the record that `work` returns.
-        jobs: cells side by side; results must not depend on it.
-        watch: called with the number of finished cells and of all cells, at the start and after each.
+        plan: the study, from one of the `plan_...` functions.
+        jobs: cells side by side (0: one a core).
+        watch: called with the progress about twice a second, and at the end.
+        backend: a backend of joblib.
+        shared_disk: whether cells can write in the study's folder; otherwise what they leave comes back with
+            their result.
 
     Raises:
-        InputError: the folder holds another grid or cannot be written, or `jobs` is negative.
+        InputError: a negative number of jobs, or another process writes the folder.
         TrainingError: a process was killed from outside; finished cells are kept.
+        MissingExtraError: joblib is not installed.
     """
     check_jobs(jobs)
-    _open(folder, identity)
-    results = {key: found for key in keys if (found := read_record(_result(folder, key), result))}
-    failures: dict[K, str] = {}
-    pending = [key for key in keys if key not in results]
-    if watch is not None:
-        watch(len(results), len(keys))
-    for key, outcome in side_by_side(_Cell(folder, work), pending, jobs=jobs):
-        if isinstance(outcome, str):
-            failures[key] = outcome
-        else:
-            results[key] = outcome
-        if watch is not None:
-            watch(len(results) + len(failures), len(keys))
-    ordered = {key: results[key] for key in keys if key in results}
-    return GridOutcome(ordered, {key: failures[key] for key in keys if key in failures})
+    with locked(plan.folder.lock, run=plan.run) as lock:
+        manifest, notes = open_folder(plan.folder, plan.kind, plan.manifest)
+        study = read_cells(plan.folder, manifest)
+        keeper = _Keeper(plan, study)
+        notes = tuple(dict.fromkeys([*plan.notes, *notes, *keeper.set_damaged_aside()]))
+        pending = keeper.pending()
+        with _watching(keeper, lock, watch):
+            if pending:
+                cell = _Cell.of(plan, shared_disk=shared_disk)
+                plan.work.prepare(cell.cache)
+                for ended in side_by_side(cell, pending, jobs=jobs, backend=backend):
+                    keeper.keep(ended)
+        keeper.collect()
+        study = read_cells(plan.folder, manifest)
+    asked = set(plan.cells)
+    failures = tuple(
+        Failure(cell.key, cell.problem)
+        for cell in study.cells
+        if cell.key in asked and cell.state in ("failed", "damaged")
+    )
+    return Outcome(study, failures, tuple(dict.fromkeys([*notes, *study.notes])))
+
+
+@dataclass(frozen=True)
+class _Ended(Generic[K, R]):
+    """What a cell gives back: its result or the reason why there is none, and files if no disk is shared."""
+
+    key: K
+    result: R | None
+    error: str = ""
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class _Cell(Generic[K, R]):
-    """Runs one cell and keeps its result, or the reason why there is none."""
+    """Runs one cell wherever it is called."""
 
-    folder: Path
-    work: Callable[[K], R]
+    work: Work[K, R]
+    cells: Path
+    lock: Path
+    cache: Path
+    stamp: CellStamp
+    shared_disk: bool
 
-    def __call__(self, key: K) -> tuple[K, R | str]:
-        place = _result(self.folder, key).parent
-        shutil.rmtree(place, ignore_errors=True)
+    @classmethod
+    def of(cls, plan: Plan[Any, K, R], *, shared_disk: bool) -> _Cell[K, R]:
+        folder, manifest = plan.folder, plan.manifest
+        stamp = CellStamp(study=manifest.digest, cell="", run=plan.run, versions=manifest.versions)
+        # Cells run in processes that may have another working directory.
+        place = folder.path.absolute()
+        return cls(plan.work, place / "cells", place / folder.lock.name, place / "cache", stamp, shared_disk)
+
+    def __call__(self, key: K) -> _Ended[K, R]:
+        if self.shared_disk:
+            return self._run(key, self._desk_in_folder(key))
+        with tempfile.TemporaryDirectory() as scratch:
+            ended = self._run(key, Desk(Path(scratch)))
+            return _Ended(key, ended.result, ended.error, _packed(Path(scratch)))
+
+    def _run(self, key: K, desk: Desk) -> _Ended[K, R]:
         try:
-            found = self.work(key)
-        except Exception as error:  # the other cells go on, and the reason is kept
-            reason = reason_for(error)
-            write_record(place / "failed.json", GridFailure(error=reason))
-            return key, reason
-        write_record(place / "result.json", found)
-        return key, found
+            return _Ended(key, self.work(key, desk))
+        except Exception as error:  # the other cells run all the same, and the reason is kept
+            return _Ended(key, None, reason_for(error))
+
+    def _desk_in_folder(self, key: K) -> Desk:
+        place = self.cells / key.id
+        desk = Desk(place, self.cache, self.lock, self.stamp.run)
+        desk.check_owner()
+        _clear(place)
+        write_record(place / "cell.json", self.stamp.model_copy(update={"cell": key.id}), durable=False)
+        return desk
 
 
-def _result(folder: Path, key: GridKey) -> Path:
-    return folder / "cells" / key.id / "result.json"
+class _Keeper(Generic[M, K, R]):
+    """Keeps what cells give back, in the folder that this process has locked."""
 
+    def __init__(self, plan: Plan[M, K, R], study: StoredStudy[M, R]) -> None:
+        self._plan = plan
+        self._cells = study.cells
+        self._results: dict[Any, R] = study.results
+        self.ended = sum(key in self._results for key in plan.cells)
+        self.collect()
 
-def _open(folder: Path, identity: Mapping[str, object]) -> None:
-    text = json.dumps(identity, sort_keys=True)
-    wanted = GridManifest(
-        digest=hashlib.sha256(text.encode()).hexdigest(),
-        identity=json.loads(text),
-        command=" ".join(sys.argv),
-        versions=versions(_PACKAGES),
-    )
-    found = read_record(folder / "grid.json", GridManifest)
-    if found is not None and found.digest != wanted.digest:
-        names = sorted(found.identity.keys() | wanted.identity.keys())
-        changed = [name for name in names if found.identity.get(name) != wanted.identity.get(name)]
-        raise InputError(
-            f"out: expected a new folder or the same runs, got {folder}, whose runs differ in "
-            f"{', '.join(changed)}; name another folder with --out"
+    def set_damaged_aside(self) -> Iterator[str]:
+        """Move the damaged cells among those asked for out of the way; yields a sentence about each."""
+        asked = set(self._plan.cells)
+        for cell in self._cells:
+            if cell.key in asked and cell.state == "damaged":
+                place = set_aside(self._plan.folder, cell.key.id)
+                yield f"{cell.key.id} runs again: {cell.problem}; what it had is in {place}"
+
+    def pending(self) -> list[K]:
+        """The cells asked for that have not finished, in the order in which they start."""
+        return [key for key in self._plan.cells if key not in self._results]
+
+    def keep(self, ended: _Ended[K, R]) -> None:
+        """Write what a cell gave back: its result first, then the stamp that makes it count."""
+        folder, key = self._plan.folder, ended.key
+        place = folder.cell(key)
+        for name, content in ended.files.items():
+            write_atomically(place / name, content, within=folder.path)
+        self.ended += 1
+        if ended.result is None:
+            write_record(place / "failed.json", CellFailure(error=ended.error), within=folder.path)
+            return
+        write_record(place / self._plan.kind.file, ended.result, within=folder.path)
+        manifest = self._plan.manifest
+        stamp = CellStamp(
+            study=manifest.digest,
+            cell=key.id,
+            run=self._plan.run,
+            versions=manifest.versions,
+            files=stamp_files(place),
         )
+        write_record(place / "cell.json", stamp, within=folder.path)
+        (place / "failed.json").unlink(missing_ok=True)
+        self._results[key] = ended.result
+        self.collect()
+
+    def collect(self) -> None:
+        """Write results.csv from all cells that have finished."""
+        order = (cell.key for cell in self._cells)
+        results = [self._results[key] for key in order if key in self._results]
+        write_results(self._plan.folder, self._plan.kind.result.columns, results)
+
+    def progress(self) -> GridProgress:
+        """How far the cells asked for have come."""
+        running = {}
+        for key in self._plan.cells:
+            if key not in self._results:
+                progress = read_record(self._plan.folder.cell(key) / "progress.json", CellProgress)
+                if progress is not None:
+                    running[key.id] = progress
+        return GridProgress(self.ended, len(self._plan.cells), running)
+
+
+@contextmanager
+def _watching(keeper: _Keeper[M, K, R], lock: Lock, watch: Watch | None) -> Iterator[None]:
+    """Show progress and give signs of life while a block runs."""
+    over = threading.Event()
+
+    def poll() -> None:
+        while not over.wait(_POLL_SECONDS):
+            lock.sign()
+            if watch is not None:
+                watch(keeper.progress())
+
+    thread = threading.Thread(target=poll, daemon=True)
+    thread.start()
     try:
-        write_record(folder / "grid.json", wanted)
-    except OSError as error:
-        raise InputError(
-            f"out: expected a folder that can be written, got {folder} ({error.strerror})"
-        ) from error
+        yield
+    finally:
+        over.set()
+        thread.join()
+        if watch is not None:
+            watch(keeper.progress())
+
+
+def _clear(place: Path) -> None:
+    """Remove what an earlier call left of a cell; a link is removed, not what it leads to."""
+    if place.is_symlink():
+        place.unlink()
+    elif place.exists():
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _packed(place: Path) -> dict[str, bytes]:
+    """The files of a cell that ran on another machine, but for its progress."""
+    files = (path for path in sorted(place.rglob("*")) if path.is_file() and path.name != "progress.json")
+    return {path.relative_to(place).as_posix(): path.read_bytes() for path in files}

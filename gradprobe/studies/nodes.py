@@ -19,27 +19,34 @@ from gradprobe.graphs.gragr import (
     ABLATION,
     GraGROptions,
     NodeEpoch,
+    NodeLearner,
     NodeTrainingOptions,
     NodeTrainingResult,
+    is_whole,
     method_options,
     train_nodes,
 )
 from gradprobe.graphs.metrics import ClassScores
+from gradprobe.graphs.models import starts_linear
 from gradprobe.graphs.node_data import NodeData
+from gradprobe.records.kinds import NODES
 from gradprobe.records.nodes import (
     NodeEpochRow,
-    NodeGraphRecord,
+    NodeGraph,
     NodeKey,
     NodeRun,
     NodeScores,
+    NodesManifest,
     NodesStudy,
     NodeTrial,
 )
-from gradprobe.studies.grid import GridWatch, run_grid
-from gradprobe.studies.identity import graph_digest
+from gradprobe.records.study import StoredStudy
+from gradprobe.studies.desk import Desk
+from gradprobe.studies.grid import Watch, run_study
+from gradprobe.studies.identity import GRAPH_PACKAGES, graph_digest, graph_facts
 from gradprobe.studies.nodes_snapshot import EarlierState, take_snapshot
-
-Count = Annotated[int, Field(ge=1)]
+from gradprobe.studies.options import Count, NotNegative, Positive, Share, checked, sentence
+from gradprobe.studies.plan import Plan, plan_cells
 
 
 class NodesConfig(BaseModel):
@@ -61,9 +68,9 @@ class NodesConfig(BaseModel):
     trial_epochs: Count = 20
     width: Count = 64
     layers: Annotated[int, Field(ge=2)] = 2
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
-    learning_rate: Annotated[float, Field(gt=0)] = 0.01
-    weight_decay: Annotated[float, Field(ge=0)] = 5e-4
+    dropout: Share = 0.5
+    learning_rate: Positive = 0.01
+    weight_decay: NotNegative = 5e-4
     normalise: bool = True
     gragr: dict[str, Any] = Field(default_factory=dict)
 
@@ -103,50 +110,54 @@ def nodes_config(**values: object) -> NodesConfig:
     Raises:
         InputError: an option that is unknown or out of range, in one sentence.
     """
+    config = checked(NodesConfig, values)
     try:
-        config = NodesConfig.model_validate(values)
         for name in config.all_methods:
             config.method(name)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        field = first["loc"][0] if first["loc"] else "options"
-        message = first["msg"].removeprefix("Value error, ")
-        raise InputError(f"{field}: {message[:1].lower()}{message[1:]}, got {first['input']!r}") from error
+        raise InputError(sentence(error, GraGROptions)) from error
     return config
 
 
-def run_nodes(
-    graph: NodeDataset, config: NodesConfig, out: Path, *, jobs: int = 0, watch: GridWatch | None = None
-) -> NodesStudy:
-    """Run what has not finished yet, and return all of it.
+def plan_nodes(graph: NodeDataset, config: NodesConfig, out: Path) -> Plan[NodesManifest, NodeKey, NodeRun]:
+    """Open the study's folder.
 
-    The same folder goes on with other models, methods and seeds; the graph and the other options are what
+    The same folder takes other models, methods and seeds; the graph and the other options are what
     identifies it. Seed s uses the graph's split s, beginning again after the last.
 
     Raises:
-        InputError: the folder holds another study, or a split cannot be used.
+        InputError: the folder holds another study.
     """
-    outcome = run_grid(
+    return plan_cells(
+        NODES,
         out,
-        identity={
-            "study": "nodes",
-            "graph": graph.name,
-            "data": graph_digest(graph),
-            **config.shared(),
-        },
-        keys=config.keys(),
+        identity={"graph": graph.name, "data": graph_digest(graph), **config.shared()},
+        options=config.model_dump(mode="json"),
+        cells=config.keys(),
         work=NodesWork(graph, config),
-        result=NodeRun,
-        jobs=jobs,
-        watch=watch,
-    )
-    return NodesStudy(
-        graph=_graph_record(graph),
-        options=config.shared(),
+        packages=GRAPH_PACKAGES,
+        graph=NodeGraph(**graph_facts(graph), splits=len(graph.splits)),
         methods={name: config.method(name).model_dump(mode="json") for name in config.all_methods},
-        cells=len(config.keys()),
-        runs=tuple(outcome.results.values()),
-        failures={key.id: reason for key, reason in outcome.failures.items()},
+    )
+
+
+def run_nodes(
+    graph: NodeDataset, config: NodesConfig, out: Path, *, jobs: int = 0, watch: Watch | None = None
+) -> NodesStudy:
+    """Run what has not finished yet, and return all that the folder holds; see `plan_nodes`."""
+    return nodes_study(run_study(plan_nodes(graph, config, out), jobs=jobs, watch=watch).study)
+
+
+def nodes_study(study: StoredStudy[NodesManifest, NodeRun]) -> NodesStudy:
+    """What lies in a folder, as its report takes it."""
+    manifest = study.manifest
+    return NodesStudy(
+        graph=manifest.graph,
+        options={name: value for name, value in manifest.identity.items() if name not in ("graph", "data")},
+        methods=manifest.methods,
+        cells=len(manifest.cells),
+        runs=tuple(study.results.values()),
+        failures={key.id: problem for key, problem in study.problems().items()},
     )
 
 
@@ -157,12 +168,15 @@ class NodesWork:
     graph: NodeDataset
     config: NodesConfig
 
-    def __call__(self, key: NodeKey) -> NodeRun:
+    def prepare(self, cache: Path) -> None:
+        """Nothing: every cell has its graph with it."""
+
+    def __call__(self, key: NodeKey, desk: Desk) -> NodeRun:
         """One run; the seed draws the starts, the meta nodes and chooses among the splits."""
         config, graph = self.config, self.graph
         options = config.method(key.method)
-        # These start with a linear map; the Hessian of the implicit hypergradient needs dense features.
-        linear = key.model in ("gcn", "gat", "sage") and graph.features.shape[1] > config.width
+        # The Hessian of the implicit hypergradient needs dense features.
+        linear = starts_linear(key.model) and graph.features.shape[1] > config.width
         data = NodeData.of(
             graph,
             graph.splits[key.seed % len(graph.splits)],
@@ -179,9 +193,9 @@ class NodesWork:
                 **{name: getattr(config, name) for name in NodeTrainingOptions.model_fields}
             ),
             seed=key.seed,
-            observer=earlier,
+            observer=_Observer(earlier, desk, config.epochs),
         )
-        wanted = key.seed == 0 and "-no-" not in key.method
+        wanted = key.seed == 0 and is_whole(key.method)
         snapshot = take_snapshot(graph, data, result, earlier.of(result.chosen), options) if wanted else None
         return _record(key, data, result, snapshot=snapshot)
 
@@ -196,6 +210,19 @@ class NodesWork:
             dropout=config.dropout,
             seed=seed,
         )
+
+
+@dataclass(frozen=True, eq=False)
+class _Observer:
+    """Keeps an earlier state for the snapshot, and shows the progress."""
+
+    earlier: EarlierState
+    desk: Desk
+    epochs: int
+
+    def __call__(self, start: int, epoch: NodeEpoch, learner: NodeLearner) -> None:
+        self.earlier(start, epoch, learner)
+        self.desk.progress(epoch.epoch - 1, self.epochs, loss=epoch.loss)
 
 
 def _record(key: NodeKey, data: NodeData, result: NodeTrainingResult, **more: Any) -> NodeRun:
@@ -243,16 +270,3 @@ def _scores(scores: ClassScores) -> NodeScores:
 def _short(value: float) -> float:
     """Six digits, which no figure exceeds."""
     return float(f"{value:.6g}")
-
-
-def _graph_record(graph: NodeDataset) -> NodeGraphRecord:
-    return NodeGraphRecord(
-        name=graph.name,
-        nodes=graph.nodes,
-        edges=graph.edges,
-        features=graph.features.shape[1],
-        classes=graph.classes,
-        homophily=None if math.isnan(graph.homophily) else graph.homophily,
-        splits=len(graph.splits),
-        notes=graph.notes,
-    )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor
@@ -15,12 +17,16 @@ from gradprobe.errors import InputError, TrainingError, missing_extra
 
 In = TypeVar("In")
 Out = TypeVar("Out")
+_WATCH_SECONDS = 1.0
 
 
-def side_by_side(work: Callable[[In], Out], pieces: Sequence[In], *, jobs: int) -> Iterator[Out]:
-    """The result of every piece as it ends, `jobs` at a time (0: one a core).
+def side_by_side(
+    work: Callable[[In], Out], pieces: Sequence[In], *, jobs: int, backend: str = "loky"
+) -> Iterator[Out]:
+    """The result of every piece as it ends, `jobs` at a time (0: one a core), on a backend of joblib.
 
-    Every piece uses one thread, so that its numbers do not depend on how many run beside it.
+    Every piece uses one thread, so that its numbers do not depend on how many run beside it. One job runs in
+    this process. Processes end within seconds of this one, however it ends.
 
     Raises:
         InputError: a negative number of jobs.
@@ -37,13 +43,14 @@ def side_by_side(work: Callable[[In], Out], pieces: Sequence[In], *, jobs: int) 
     if workers == 0:
         return
     try:
-        with parallel_config(**_backend(workers)), warnings.catch_warnings():
+        with parallel_config(**_backend(backend, workers)), warnings.catch_warnings():
             # joblib renews a process whose memory has grown, which is as it should be.
             warnings.filterwarnings(
                 "ignore", message="A worker stopped while some jobs", category=UserWarning
             )
-            yield from Parallel(n_jobs=workers, return_as="generator_unordered")(
-                delayed(_in_one_thread)(work, piece) for piece in pieces
+            # Without max_nbytes, large arrays would go through files in /dev/shm that outlive a kill.
+            yield from Parallel(n_jobs=workers, return_as="generator_unordered", max_nbytes=None)(
+                delayed(_in_one_thread)(work, piece, os.getpid()) for piece in pieces
             )
     except BrokenExecutor as error:
         raise TrainingError(
@@ -65,9 +72,27 @@ def check_jobs(jobs: int) -> None:
         )
 
 
-def _in_one_thread(work: Callable[[In], Out], piece: In) -> Out:
+def _in_one_thread(work: Callable[[In], Out], piece: In, parent: int) -> Out:
+    _end_with(parent)
     with _one_thread():
         return work(piece)
+
+
+def _end_with(parent: int) -> None:
+    """End this process soon after the one that started it has died, if that is another, on this machine."""
+    if os.getppid() != parent or _watching.is_set():
+        return
+    _watching.set()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_WATCH_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True, name="gradprobe: ends with its parent").start()
+
+
+_watching = threading.Event()
 
 
 @contextmanager
@@ -80,7 +105,7 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _backend(workers: int) -> dict[str, object]:
-    if workers == 1:
-        return {"backend": "sequential"}
-    return {"backend": "loky", "inner_max_num_threads": 1}
+def _backend(name: str, workers: int) -> dict[str, object]:
+    if name != "loky":
+        return {"backend": name}
+    return {"backend": "sequential"} if workers == 1 else {"backend": "loky", "inner_max_num_threads": 1}

@@ -1,153 +1,122 @@
-"""From a configuration and a table to the cells of a study."""
+"""A study ready to run: its folder, its cells, and the work that each of them is."""
 
 from __future__ import annotations
 
-import hashlib
-import json
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
+from uuid import uuid4
 
-from gradprobe.data import MoleculeTable, check_tasks, load_table, split_molecules, write_skipped
 from gradprobe.errors import InputError
-from gradprobe.records.compare import (
-    SINGLE_TASK,
-    CellKey,
-    StudyFolder,
-    StudyManifest,
-    TaskEntry,
-    read_manifest,
-    write_record,
-)
-from gradprobe.studies.config import StudyConfig
+from gradprobe.records.folder import StudyFolder
+from gradprobe.records.kinds import Kind
+from gradprobe.records.lock import locked
+from gradprobe.records.manifest import Invocation, Manifest, identify
+from gradprobe.records.record import Key, Result
+from gradprobe.studies.desk import Desk
+from gradprobe.studies.opening import open_folder
 from gradprobe.studies.versions import versions
 
-_PACKAGES = (
-    "gradprobe",
-    "torch",
-    "numpy",
-    "scipy",
-    "pandas",
-    "rdkit",
-    "chemprop",
-    "torch-geometric",
-    "chemicals",
-)
-
-# These say which cells a study has, not what a cell does: a study may go on with others of them.
-_EXTENSIBLE = frozenset({"encoders", "combiners", "seeds", "single_task"})
+K_contra = TypeVar("K_contra", bound=Key, contravariant=True)
+R_co = TypeVar("R_co", bound=Result, covariant=True)
+M = TypeVar("M", bound=Manifest)
+K = TypeVar("K", bound=Key)
+R = TypeVar("R", bound=Result)
 
 
-@dataclass(frozen=True)
-class Plan:
-    """A study ready to run: its table, its folder and its cells."""
+class Work(Protocol[K_contra, R_co]):
+    """Runs the cells of a study, one a call, in one thread, anywhere: picklable."""
 
-    config: StudyConfig
-    table: MoleculeTable
+    def prepare(self, cache: Path) -> None:
+        """Make ready what all cells need, in a folder that they may read; called once before they run."""
+
+    def __call__(self, key: K_contra, desk: Desk) -> R_co:
+        """The result of one cell; what it raises is recorded, and the other cells run all the same."""
+
+
+@dataclass(frozen=True, eq=False)
+class Plan(Generic[M, K, R]):
+    """A study ready to run. `cells` are those asked for, in the order in which they start.
+
+    `manifest` is what the folder holds, with all cells that were ever asked for there. `notes` are sentences
+    about what was met in the folder.
+    """
+
     folder: StudyFolder
-    manifest: StudyManifest
+    kind: Kind[M, R]
+    manifest: M
+    cells: tuple[K, ...]
+    work: Work[K, R]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def run(self) -> str:
+        """What the call that runs this plan is named in everything that it writes."""
+        return self.manifest.calls[-1].run
 
 
-def plan_study(config: StudyConfig, out: str | Path, *, command: Sequence[str] | None = None) -> Plan:
-    """Read and check the table, and open the study's folder or go on with the same study there.
+def plan_cells(
+    kind: Kind[M, R],
+    out: str | Path,
+    *,
+    identity: Mapping[str, Any],
+    options: Mapping[str, Any],
+    cells: Sequence[K],
+    work: Work[K, R],
+    packages: Sequence[str],
+    command: Sequence[str] | None = None,
+    **facts: Any,
+) -> Plan[M, K, R]:
+    """Open a study's folder, new or holding the same study, and plan its cells.
 
-    The same study may be asked for with other seeds, encoders and combiners, or with the focal task
-    alone: its finished cells are kept and the missing ones run.
+    Args:
+        kind: the kind of study, see `records.kinds`.
+        out: the folder.
+        identity: everything besides its key that a cell's result depends on, such as the data and the
+            options; values that JSON can hold.
+        options: what was asked for, as the report shows it.
+        cells: those asked for, in the order in which they start. Cells that were asked for earlier stay in
+            the study.
+        work: what runs a cell.
+        packages: those whose versions are recorded.
+        command: what was called, for the manifest; by default this process's arguments.
+        facts: the other fields of the kind's manifest.
 
     Raises:
-        InputError: the table or a task cannot be used, no seed gives three folds, the folder holds
-            another study or cannot be written.
+        InputError: the folder holds another study, is being written by another process, or cannot be
+            written.
     """
-    table = _checked_table(config)
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    call = Invocation(
+        run=uuid4().hex,
+        command=" ".join(sys.argv if command is None else command),
+        versions=versions(packages),
+        started=now,
+    )
+    manifest = kind.manifest(
+        kind=kind.name,
+        digest=identify(kind.name, identity),
+        identity=dict(identity),
+        options=dict(options),
+        command=call.command,
+        versions=call.versions,
+        created=now,
+        calls=(call,),
+        cells=tuple(cells),
+        **facts,
+    )
     folder = StudyFolder.at(out)
-    manifest = _describe(config, table, " ".join(sys.argv if command is None else command))
-    if folder.manifest.exists():
-        _check_same_study(read_manifest(out), manifest, out)
     try:
         folder.path.mkdir(parents=True, exist_ok=True)
-        write_record(folder.manifest, manifest)
-        if table.skipped:
-            write_skipped(table, folder.path / "skipped.csv")
+        with locked(folder.lock, run=call.run):
+            manifest, notes = open_folder(folder, kind, manifest)
     except OSError as error:
         raise InputError(
-            f"out: expected a folder that can be written, got {out} ({error.strerror})"
+            f"out: expected a folder that can be written, got {out} ({os.strerror(error.errno or 0)}); "
+            "name another folder with --out"
         ) from error
-    return Plan(config, table, folder, manifest)
-
-
-def _checked_table(config: StudyConfig) -> MoleculeTable:
-    wanted = (config.focal, *config.aux) if config.aux else None
-    table = load_table(config.table, smiles=config.smiles, tasks=wanted, log10=config.log10)
-    check_tasks(table, config.focal)
-    ordered = table.select((config.focal, *(task for task in table.tasks if task != config.focal)))
-    _check_splits(config, ordered)
-    return ordered
-
-
-def _check_splits(config: StudyConfig, table: MoleculeTable) -> None:
-    """Refuse a table that no seed can split; where only some cannot, their cells fail and the rest go on."""
-    complaint: InputError | None = None
-    for seed in range(config.seeds):
-        try:
-            split_molecules(table, kind=config.split, seed=seed, focal=config.focal)
-        except InputError as error:
-            complaint = error
-        else:
-            return
-    if complaint is not None:
-        raise complaint
-
-
-def _cells(config: StudyConfig) -> tuple[CellKey, ...]:
-    names = (*((SINGLE_TASK,) if config.single_task else ()), *config.combiners)
-    # Seeds change slowest, so that an interrupted study has compared something.
-    return tuple(
-        CellKey(encoder=encoder, combiner=combiner, seed=seed)
-        for seed in range(config.seeds)
-        for encoder in config.encoders
-        for combiner in names
-    )
-
-
-def _describe(config: StudyConfig, table: MoleculeTable, command: str) -> StudyManifest:
-    options = config.model_dump(mode="json")
-    shared = {name: value for name, value in options.items() if name not in _EXTENSIBLE}
-    identity = json.dumps({"options": shared | {"table": table.digest}}, sort_keys=True)
-    return StudyManifest(
-        digest=hashlib.sha256(identity.encode()).hexdigest(),
-        command=command,
-        table=config.table,
-        data_digest=table.digest,
-        molecules=len(table.smiles),
-        merged=table.merged,
-        skipped=len(table.skipped),
-        focal=config.focal,
-        tasks=tuple(
-            TaskEntry(name=task, kind=table.kinds[task], n=table.count(task)) for task in table.tasks
-        ),
-        encoders=config.encoders,
-        combiners=(*((SINGLE_TASK,) if config.single_task else ()), *config.combiners),
-        seeds=tuple(range(config.seeds)),
-        options=options,
-        versions=versions(_PACKAGES),
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        cells=_cells(config),
-    )
-
-
-def _check_same_study(found: StudyManifest, wanted: StudyManifest, out: str | Path) -> None:
-    if found.digest == wanted.digest:
-        return
-    changed = [
-        key
-        for key, value in wanted.options.items()
-        if key not in _EXTENSIBLE and found.options.get(key) != value
-    ]
-    if found.data_digest != wanted.data_digest:
-        changed.append("the data")
-    raise InputError(
-        f"out: expected a new folder or the same study, got {out}, whose study differs in "
-        f"{', '.join(changed)}; name another folder with --out"
-    )
+    return Plan(folder, kind, manifest, tuple(cells), work, notes)

@@ -8,17 +8,17 @@ from pathlib import Path
 import numpy as np
 
 from gradprobe.geometry import Gramian, Group
+from gradprobe.records.cell import CellFailure, CellProgress, CellStamp, stamp_files
 from gradprobe.records.compare import (
-    CellFailure,
     CellKey,
     CellMetrics,
-    CellProgress,
     MetricRow,
-    StudyFolder,
     StudyManifest,
     TaskEntry,
-    write_record,
 )
+from gradprobe.records.folder import StudyFolder
+from gradprobe.records.manifest import identify
+from gradprobe.records.record import write_record
 from gradprobe.trace import GramianRecord, QuantityRecord, Trace, TraceHeader
 
 TASKS = ("flash point", "boiling point", "density", "logP")
@@ -116,7 +116,7 @@ def manifest(
         for combiner in combiners
     )
     return StudyManifest(
-        digest="d" * 64,
+        digest=identify("compare", {}),
         command="gradprobe compare table.csv --focal 'flash point'",
         table="table.csv",
         data_digest="a" * 64,
@@ -170,6 +170,14 @@ def finish(folder: StudyFolder, key: CellKey, tasks: Sequence[str], value: float
         history=(),
     )
     write_record(folder.cell(key) / "metrics.json", metrics)
+    seal(folder, key)
+
+
+def seal(folder: StudyFolder, key: CellKey) -> None:
+    """Give a cell the stamp of a finished one, with the checksums of what it holds now."""
+    files = stamp_files(folder.cell(key))
+    stamp = CellStamp(study=identify("compare", {}), cell=key.id, run="r", files=files)
+    write_record(folder.cell(key) / "cell.json", stamp)
 
 
 def study(
@@ -189,21 +197,20 @@ def study(
     folder = StudyFolder.at(path)
     made = manifest(**description)  # type: ignore[arg-type]
     tasks = tuple(task.name for task in made.tasks)
-    write_record(folder.manifest, made)
+    write_record(folder.manifest, made.sealed())
     for key in made.cells:
         if key.id in waiting:
             continue
-        write_record(folder.cell(key) / "cell.json", key)
-        write_record(
-            folder.cell(key) / "progress.json", CellProgress(key=key, epoch=0, epochs=3, step=40, loss=1.0)
-        )
+        stamp = CellStamp(study=made.digest, cell=key.id, run="r")
+        write_record(folder.cell(key) / "cell.json", stamp)
+        write_record(folder.cell(key) / "progress.json", CellProgress(epoch=0, epochs=3, step=40, loss=1.0))
         if key.combiner != "single_task":
             options = {"tasks": tasks, "seed": key.seed, **(trace_options or {}).get(key.encoder, {})}
             with Trace(folder.trace(key), header(tasks)) as trace:
                 fill(trace, **options)  # type: ignore[arg-type]
         if key.id in failed:
             error = f"losses: expected finite losses, got NaN for {tasks[0]!r} at step 40"
-            write_record(folder.cell(key) / "failed.json", CellFailure(key=key, error=error))
+            write_record(folder.cell(key) / "failed.json", CellFailure(error=error))
         elif key.id not in running:
             finish(folder, key, tasks, (scores or {}).get(key.id))
     return path

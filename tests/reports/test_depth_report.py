@@ -13,7 +13,15 @@ from gradprobe.reports.depth.summary import summarise_depth
 from gradprobe.reports.kit.page import show_page, write_page
 
 GRAPH = DepthGraph(
-    name="toy", nodes=9, edges=12, classes=3, homophily=0.5, components=1, largest_class=0.4, notes=()
+    features=4,
+    name="toy",
+    nodes=9,
+    edges=12,
+    classes=3,
+    homophily=0.5,
+    components=1,
+    largest_class=0.4,
+    notes=(),
 )
 OPTIONS = DepthOptions(model="gcn", width=8, epochs=30, learning_rate=0.01, weight_decay=0.0, probe_every=10)
 VARIANTS = [(False, None), (True, None), (True, 4.0)]

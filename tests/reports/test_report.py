@@ -293,7 +293,7 @@ def test_a_damaged_trace_of_a_cell_is_named_and_the_others_reported(tmp_path):
     assert summary.encoders[0].seeds == (0,)
     (damage,) = summary.provenance.damaged
     assert damage.cell == "mlp-average-seed1"
-    assert "damaged or foreign file" in damage.note
+    assert "trace/header.json was changed" in damage.note
 
 
 def test_a_damaged_result_counts_as_not_finished(tmp_path):

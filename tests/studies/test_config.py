@@ -55,7 +55,7 @@ def test_a_file_that_is_no_toml_is_named(tmp_path: Path) -> None:
     (tmp_path / "study.toml").write_text("seeds: 3")
     with pytest.raises(InputError, match=r"config: expected TOML, got .*study.toml"):
         read_config(tmp_path / "study.toml")
-    with pytest.raises(InputError, match="config: expected a TOML file that can be read"):
+    with pytest.raises(InputError, match=r"absent.toml: expected a TOML file .*cannot be read"):
         read_config(tmp_path / "absent.toml")
 
 

@@ -14,6 +14,7 @@ from gradprobe.geometry import components, looped_degrees, row_spread
 from gradprobe.graphs import build_node_model
 from gradprobe.records.depth import DepthKey, DepthOptions
 from gradprobe.studies.depth import DepthWork, depth_config, run_depth
+from gradprobe.studies.desk import Desk
 
 SMALL = {"layers": (2, 5), "seeds": 1, "epochs": 4, "width": 8, "probe_every": 3}
 
@@ -44,9 +45,9 @@ def test_each_option_adds_runs_beside_those_that_are_there_without_it():
 
 
 @pytest.mark.parametrize("model", ["gcn", "gat"])
-def test_a_run_is_that_of_a_plain_loop(model):
+def test_a_run_is_that_of_a_plain_loop(model, tmp_path):
     data, options = load_graph("karate"), _options(model=model)
-    found = DepthWork(data, options)(DepthKey(layers=5, residual=True, norm=3.0, seed=2))
+    found = DepthWork(data, options)(DepthKey(layers=5, residual=True, norm=3.0, seed=2), Desk(tmp_path))
     net = build_node_model(model, inputs=34, classes=4, width=8, layers=5, dropout=0.0, residual=True, seed=2)
     steps = torch.optim.Adam(net.parameters(), lr=0.01)
     split, labels = data.splits[2], torch.tensor(data.labels)
@@ -85,9 +86,9 @@ def test_a_run_is_that_of_a_plain_loop(model):
     assert found.gradient.zero_rows[-1] == pytest.approx(30 / 34)
 
 
-def test_a_run_that_diverges_is_stopped_measured_and_said():
+def test_a_run_that_diverges_is_stopped_measured_and_said(tmp_path):
     work = DepthWork(load_graph("karate"), _options(epochs=60, learning_rate=1e30))
-    found = work(DepthKey(layers=4, residual=True, norm=None, seed=0))
+    found = work(DepthKey(layers=4, residual=True, norm=None, seed=0), Desk(tmp_path))
     assert found.diverged == found.epochs - 1 < 59
     assert found.loss is None
     assert found.gradient.findings[-1] == "expansion"
@@ -103,14 +104,14 @@ def test_the_same_folder_goes_on_with_more_depths_and_seeds_and_refuses_other_op
     assert first.depths == (2, 5)
     assert more.variants == ("plain", "plain, norm 4")
     assert (tmp_path / "cells/plain-2-seed0/result.json").read_bytes() == kept
-    with pytest.raises(InputError, match="whose runs differ in epochs"):
+    with pytest.raises(InputError, match="whose study differs in epochs"):
         run_depth(config.model_copy(update={"epochs": 5}), tmp_path, jobs=1)
 
 
-def test_a_run_depends_on_its_key_alone():
+def test_a_run_depends_on_its_key_alone(tmp_path):
     work = DepthWork(load_graph("sbm:0.7"), _options())
     key = DepthKey(layers=3, residual=True, norm=4.0, seed=1)
-    one, two = (work(key).model_copy(update={"seconds": 0.0}) for _ in range(2))
+    one, two = (work(key, Desk(tmp_path / name)).model_copy(update={"seconds": 0.0}) for name in "ab")
     assert one == two
 
 
@@ -131,7 +132,7 @@ def test_the_command_runs_reports_and_says_what_it_found(tmp_path):
         ({"normalize": math.inf}, "normalize: input should be a finite number"),
         ({"model": "gin"}, "model: input should be 'gcn' or 'gat', got 'gin'"),
         ({"seeds": 0}, "seeds: input should be greater than or equal to 1"),
-        ({"depths": 3}, "depths: extra inputs are not permitted"),
+        ({"depths": 3}, "depths: expected one of the options"),
         ({"layers": ()}, "layers: tuple should have at least 1 item"),
     ],
 )

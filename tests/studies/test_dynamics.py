@@ -16,6 +16,7 @@ from gradprobe.gradients.tangent import tangent_kernel
 from gradprobe.graphs.models import build_node_model, graph_tensors
 from gradprobe.graphs.propagation import ResidualPropagation
 from gradprobe.records.dynamics import DynamicsKey, DynamicsOptions, DynamicsRun
+from gradprobe.studies.desk import Desk
 from gradprobe.studies.dynamics import DynamicsWork, dynamics_config, run_dynamics
 from gradprobe.studies.dynamics_networks import checkpoint_epochs
 from gradprobe.studies.dynamics_propagation import growth_of_odd_powers, propagate
@@ -30,10 +31,10 @@ def karate():
 
 
 @pytest.fixture(scope="module")
-def found(karate) -> DynamicsRun:
+def found(karate, tmp_path_factory) -> DynamicsRun:
     digest = graph_digest(karate)
     key = DynamicsKey(dataset="karate", digest=digest, seed=1)
-    return DynamicsWork({("karate", digest): karate}, OPTIONS)(key)
+    return DynamicsWork({("karate", digest): karate}, OPTIONS)(key, Desk(tmp_path_factory.mktemp("cell")))
 
 
 def test_a_cell_measures_both_networks_at_every_checkpoint(found, karate):
@@ -70,15 +71,15 @@ def test_networks_are_trained_and_differ_by_what_they_see(found):
     assert gcn.graph_target == mlp.graph_target
 
 
-def test_a_cell_depends_on_its_seed_alone(found, karate):
+def test_a_cell_depends_on_its_seed_alone(found, karate, tmp_path):
     torch.manual_seed(99)
     before = torch.get_rng_state()
     work = DynamicsWork({("karate", found.key.digest): karate}, OPTIONS)
-    again = work(found.key)
+    again = work(found.key, Desk(tmp_path / "a"))
     assert again.checkpoints == found.checkpoints
     assert [fit.test for fit in again.fits] == [fit.test for fit in found.fits]
     assert torch.equal(before, torch.get_rng_state())
-    other = work(found.key.model_copy(update={"seed": 2}))
+    other = work(found.key.model_copy(update={"seed": 2}), Desk(tmp_path / "b"))
     assert other.checkpoints != found.checkpoints
 
 
@@ -134,16 +135,16 @@ def test_growth_of_odd_powers_is_that_of_the_training_nodes(karate):
 def test_a_study_goes_on_where_it_stopped_and_takes_more_graphs(tmp_path, monkeypatch):
     config = dynamics_config(datasets=("karate",), seeds=1, epochs=2, nodes=5)
     first = run_dynamics(config, tmp_path, jobs=1)
-    monkeypatch.setattr(DynamicsWork, "__call__", lambda self, key: pytest.fail("ran again"))
+    monkeypatch.setattr(DynamicsWork, "__call__", lambda self, key, desk: pytest.fail("ran again"))
     again = run_dynamics(config, tmp_path, jobs=1)
     assert again.graphs[0].runs == first.graphs[0].runs
     other = config.model_copy(update={"epochs": 3})
-    with pytest.raises(InputError, match="differ in epochs"):
+    with pytest.raises(InputError, match="differs in epochs"):
         run_dynamics(other, tmp_path, jobs=1)
 
 
 def test_what_fails_is_told_and_the_rest_goes_on(tmp_path, monkeypatch):
-    def work(self: DynamicsWork, key: DynamicsKey) -> DynamicsRun:
+    def work(self: DynamicsWork, key: DynamicsKey, desk: Desk) -> DynamicsRun:
         raise InputError("features: expected something else")
 
     monkeypatch.setattr(DynamicsWork, "__call__", work)

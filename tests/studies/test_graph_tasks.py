@@ -32,8 +32,8 @@ def outcome(tmp_path_factory):
 def test_every_combiner_is_scored_on_every_task(outcome):
     _, found = outcome
     assert not found.failures
-    assert [key.combiner for key in found.results] == list(COMBINERS)
-    for run in found.results.values():
+    assert [key.combiner for key in found.study.results] == list(COMBINERS)
+    for run in found.study.results.values():
         assert tuple(score.task for score in run.scores) == TASKS
         assert run.accuracy == pytest.approx(np.mean([score.accuracy for score in run.scores]))
         assert 1 <= run.best_epoch <= 3
@@ -42,14 +42,14 @@ def test_every_combiner_is_scored_on_every_task(outcome):
 
 
 def test_combiners_begin_alike_and_end_apart(outcome):
-    runs = list(outcome[1].results.values())
+    runs = list(outcome[1].study.results.values())
     assert len({run.energy[0] for run in runs}) == 1
     assert len({run.validation for run in runs}) > 3
 
 
 def test_a_study_goes_on_in_its_folder_and_refuses_another(outcome):
     folder, found = outcome
-    assert run_graph_tasks(data(), config(), folder, jobs=1).results == found.results
+    assert run_graph_tasks(data(), config(), folder, jobs=1).study.results == found.study.results
     with pytest.raises(InputError, match="width"):
         run_graph_tasks(data(), config(width=9), folder, jobs=1)
 

@@ -97,7 +97,7 @@ def test_numbers_of_gragr_reach_every_method_but_the_base():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"methods": ("base", "magic")}, "methods: method: expected one of base"),
+        ({"methods": ("base", "magic")}, "method: expected one of base"),
         ({"models": ("transformer",)}, "models: "),
         ({"gragr": {"smoothness": 1}}, "smoothness: "),
         ({"seeds": 0}, "seeds: "),

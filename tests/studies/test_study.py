@@ -10,9 +10,12 @@ from pathlib import Path
 import pytest
 
 from gradprobe.errors import InputError, TrainingError
-from gradprobe.records.compare import CellKey, CellMetrics, read_record
-from gradprobe.studies import Plan, cell, make_config, plan_study, run, run_study
-from gradprobe.studies.collect import COLUMNS
+from gradprobe.records.cell import CellStamp
+from gradprobe.records.compare import CellKey, CellMetrics
+from gradprobe.records.record import read_record
+from gradprobe.studies import Plan, grid, make_config, plan_study, run_study
+from gradprobe.studies.compare_cell import CompareWork
+from gradprobe.studies.desk import Desk
 from gradprobe.trace import Trace
 
 from ._tables import small_config, write_table
@@ -34,6 +37,12 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Plan:
     return plan
 
 
+def finished_cells(out: Path) -> list[Path]:
+    """The folders of the cells that count as finished: their stamps have checksums."""
+    stamps = {path.parent: read_record(path, CellStamp) for path in out.glob("cells/*/cell.json")}
+    return [place for place, stamp in stamps.items() if stamp and stamp.files]
+
+
 def results(plan: Plan) -> list[dict[str, str]]:
     with plan.folder.results.open() as file:
         return list(csv.DictReader(file))
@@ -41,7 +50,7 @@ def results(plan: Plan) -> list[dict[str, str]]:
 
 def test_every_cell_and_task_has_one_test_row(finished: Plan) -> None:
     rows = results(finished)
-    assert tuple(rows[0]) == COLUMNS
+    assert tuple(rows[0]) == CellMetrics.columns
     cells = {row["cell"] for row in rows}
     assert cells == {f"mlp-{c}-seed{s}" for c in ("average", "pcgrad", "single_task") for s in (0, 1)}
     for name in cells:
@@ -76,7 +85,7 @@ def test_random_start_training_and_end_are_all_measured(finished: Plan) -> None:
 
 
 def test_results_do_not_depend_on_how_many_cells_run_side_by_side(finished: Plan, tmp_path: Path) -> None:
-    plan = plan_study(finished.config, tmp_path / "out", command=["x"])
+    plan = plan_study(finished.work.config, tmp_path / "out", command=["x"])
     run_study(plan, jobs=2)
     # Equal bytes across processes: on one machine, one installation and one thread a process, as here.
     assert plan.folder.results.read_bytes() == finished.folder.results.read_bytes()
@@ -84,7 +93,7 @@ def test_results_do_not_depend_on_how_many_cells_run_side_by_side(finished: Plan
 
 def test_a_killed_study_goes_on_and_ends_in_the_same_results(finished: Plan, tmp_path: Path) -> None:
     config = tmp_path / "study.toml"
-    options = finished.config
+    options = finished.work.config
     config.write_text(
         f'table = "{options.table}"\nfocal = "boiling"\nencoders = ["mlp"]\n'
         'combiners = ["average", "pcgrad"]\n'
@@ -108,11 +117,11 @@ def test_a_killed_study_goes_on_and_ends_in_the_same_results(finished: Plan, tmp
         command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )
     deadline = time.monotonic() + 60
-    while not list(out.glob("cells/*/metrics.json")) and time.monotonic() < deadline:
+    while not finished_cells(out) and time.monotonic() < deadline:
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    done = set(out.glob("cells/*/metrics.json"))
+    done = {place / "metrics.json" for place in finished_cells(out)}
     assert 1 <= len(done) < 6, "the kill should have come in the middle"
     stamps = {path: path.stat().st_mtime_ns for path in done}
     run_study(plan_study(options, out, command=["x"]), jobs=1)
@@ -125,14 +134,14 @@ def test_a_process_killed_from_outside_is_named_with_its_remedy(
     table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = plan_study(small_config(table, seeds=1), tmp_path / "out")
-    run_cell = cell.run_cell
+    run = grid._Cell.__call__
 
-    def killed(plan: Plan, key: CellKey) -> CellKey:
+    def killed(cell: grid._Cell, key: CellKey) -> object:
         if key == plan.manifest.cells[-1]:
             raise BrokenExecutor
-        return run_cell(plan, key)
+        return run(cell, key)
 
-    monkeypatch.setattr(run, "run_cell", killed)
+    monkeypatch.setattr(grid._Cell, "__call__", killed)
     with pytest.raises(TrainingError, match=r"one was killed.* finished cells are kept.* fewer jobs"):
         run_study(plan, jobs=1)
     assert {row["cell"] for row in results(plan)} == {key.id for key in plan.manifest.cells[:-1]}
@@ -142,14 +151,14 @@ def test_a_failed_cell_keeps_its_reason_and_the_others_go_on(
     table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = plan_study(small_config(table, seeds=1), tmp_path / "out")
-    run = cell._run
+    run = CompareWork.__call__
 
-    def fail_once(plan: Plan, key: CellKey) -> CellMetrics:
+    def fail_once(work: CompareWork, key: CellKey, desk: Desk) -> CellMetrics:
         if key.combiner == "average":
             raise TrainingError("the loss of 'boiling' is NaN at epoch 1, step 7")
-        return run(plan, key)
+        return run(work, key, desk)
 
-    monkeypatch.setattr(cell, "_run", fail_once)
+    monkeypatch.setattr(CompareWork, "__call__", fail_once)
     outcome = run_study(plan, jobs=1)
     assert [(failure.key.combiner, failure.error) for failure in outcome.failures] == [
         ("average", "the loss of 'boiling' is NaN at epoch 1, step 7")
@@ -171,7 +180,7 @@ def test_a_diverging_run_fails_with_its_task_and_step(table: Path, tmp_path: Pat
 
 
 def test_the_folder_of_another_study_is_refused_and_left_alone(finished: Plan) -> None:
-    other = make_config(**(finished.config.model_dump() | {"epochs": 9}))
+    other = make_config(**(finished.work.config.model_dump() | {"epochs": 9}))
     before = finished.folder.manifest.read_bytes()
     with pytest.raises(InputError, match=r"out: .* differs in epochs; name another folder"):
         plan_study(other, finished.folder.path)

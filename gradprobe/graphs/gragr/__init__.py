@@ -11,6 +11,7 @@ from gradprobe.graphs.gragr.options import (
     METHODS,
     GraGROptions,
     NodeTrainingOptions,
+    is_whole,
     method_options,
 )
 from gradprobe.graphs.gragr.pathways import GatedConv
@@ -37,6 +38,7 @@ __all__ = [
     "conflict_loss",
     "gradient_attention",
     "hypergradient",
+    "is_whole",
     "message_weights",
     "method_options",
     "node_energy",

@@ -122,6 +122,11 @@ ABLATION = (
 )
 
 
+def is_whole(name: str) -> bool:
+    """Whether a method lacks no part of its family, as those of an ablation do."""
+    return "-no-" not in name
+
+
 def method_options(name: str, **changes: object) -> GraGROptions:
     """The options of a method by name, some of them changed.
 

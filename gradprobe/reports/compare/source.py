@@ -4,22 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 from gradprobe.errors import InputError, TraceError
-from gradprobe.records.compare import (
-    CellFailure,
-    CellKey,
-    CellMetrics,
-    CellProgress,
-    StudyFolder,
-    StudyManifest,
-    read_manifest,
-    read_record,
-)
+from gradprobe.records.cell import CellProgress, State, StoredCell
+from gradprobe.records.compare import CellKey, CellMetrics, StudyManifest
+from gradprobe.records.study import is_study, read_study
 from gradprobe.trace import Trace
 
-State = Literal["finished", "unfinished", "waiting", "failed"]
 THIS_RUN = "this run"
 
 
@@ -27,7 +19,8 @@ THIS_RUN = "this run"
 class Cell:
     """One run: a cell of a study, or the run behind a bare trace, whose combiner is unknown (`""`).
 
-    `error` says why a failed cell failed, `trace_error` why its trace cannot be read.
+    `error` says why a failed cell failed or what is wrong with a damaged one, `trace_error` why its trace
+    cannot be read.
     """
 
     key: CellKey
@@ -41,13 +34,17 @@ class Cell:
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """The runs to report; `manifest` is None for a bare trace, `folder` for one in memory."""
+    """The runs to report; `manifest` is None for a bare trace, `folder` for one in memory.
+
+    `notes` are sentences about the folder that every reader should see.
+    """
 
     name: str
     focal: str
     cells: tuple[Cell, ...]
     manifest: StudyManifest | None = None
     folder: Path | None = None
+    notes: tuple[str, ...] = ()
 
 
 def read_source(source: Trace | str | Path) -> Source:
@@ -63,7 +60,7 @@ def read_source(source: Trace | str | Path) -> Source:
     if isinstance(source, Trace):
         return _from_trace(source, source.path)
     folder = Path(source)
-    if (folder / "study.json").is_file():
+    if is_study(folder):
         return _from_study(folder)
     if (folder / "header.json").is_file():
         return _from_trace(Trace.load(folder), folder)
@@ -81,36 +78,38 @@ def _from_trace(trace: Trace, folder: Path | None) -> Source:
 
 
 def _from_study(path: Path) -> Source:
-    manifest = read_manifest(path)
-    folder = StudyFolder.at(path)
+    study = read_study(path)
+    manifest = study.manifest
+    if not isinstance(manifest, StudyManifest):
+        raise InputError(
+            f"source: expected a comparison or a trace, got {path}, which holds a study of the kind "
+            f"{manifest.kind}; its report is in {path / 'report.html'}"
+        )
     return Source(
         name=path.resolve().name,
         focal=manifest.focal,
-        cells=tuple(_read_cell(folder, key) for key in manifest.cells),
+        cells=tuple(_cell(cell) for cell in study.cells),
         manifest=manifest,
         folder=path,
+        notes=study.notes,
     )
 
 
-def _read_cell(folder: StudyFolder, key: CellKey) -> Cell:
-    metrics = read_record(folder.cell(key) / "metrics.json", CellMetrics)
-    failure = read_record(folder.cell(key) / "failed.json", CellFailure)
-    progress = read_record(folder.cell(key) / "progress.json", CellProgress)
-    trace, trace_error = _read_trace(folder.trace(key))
-    started = progress is not None or trace is not None
-    state: State = "unfinished" if started else "waiting"
-    if metrics is not None:
-        state = "finished"
-    elif failure is not None:
-        state = "failed"
-    error = failure.error if failure is not None and state == "failed" else ""
-    return Cell(key, state, trace, metrics, progress, error, trace_error)
+def _cell(stored: StoredCell[Any, CellMetrics]) -> Cell:
+    trace, trace_error = _read_trace(stored)
+    key: CellKey = stored.key
+    return Cell(key, stored.state, trace, stored.result, stored.progress, stored.problem, trace_error)
 
 
-def _read_trace(path: Path) -> tuple[Trace | None, str]:
-    if not (path / "header.json").is_file():
-        return None, ""
+def _read_trace(stored: StoredCell[Any, CellMetrics]) -> tuple[Trace | None, str]:
+    """The trace of a cell; none where its header is not what it was, since all parts are read by it."""
+    if stored.trace is None:
+        return None, "; ".join(stored.trace_problems)
+    if any(problem.startswith("trace/header.json ") for problem in stored.trace_problems):
+        return None, "; ".join(stored.trace_problems)
     try:
-        return Trace.load(path), ""
+        trace = Trace.load(stored.trace)
     except TraceError as error:
         return None, str(error)
+    trace.damaged = (*trace.damaged, *stored.trace_problems)
+    return trace, ""

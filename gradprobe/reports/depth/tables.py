@@ -116,7 +116,7 @@ def options(summary: DepthSummary) -> Table:
     graph, shared = summary.graph, summary.options
     rows = [
         ("graph", f"{graph.name}: {graph.nodes} nodes, {graph.edges} edges, {graph.classes} classes"),
-        ("edge homophily", number(graph.homophily)),
+        ("edge homophily", number(math.nan if graph.homophily is None else graph.homophily)),
         ("components", str(graph.components)),
         *(("note", note) for note in graph.notes),
         ("network", f"{shared.model.upper()}, {shared.width} wide, no dropout; rows of features sum to 1"),

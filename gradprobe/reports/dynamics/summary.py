@@ -16,10 +16,10 @@ from gradprobe.records.dynamics import (
     Checkpoint,
     DynamicsOptions,
     DynamicsRun,
-    GraphFacts,
     Method,
     Network,
 )
+from gradprobe.records.graph import GraphRecord
 from gradprobe.reports.statistics.paired import Paired, paired_difference
 from gradprobe.reports.statistics.ranks import spearman
 from gradprobe.reports.statistics.seeds import NAN, Estimate, over_seeds
@@ -33,7 +33,7 @@ HOMOPHILIC = 0.5
 class GraphSummary:
     """One graph: its runs, one a seed."""
 
-    facts: GraphFacts
+    facts: GraphRecord
     runs: tuple[DynamicsRun, ...]
 
     @property

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from gradprobe.records.editing import (
-    EditGraph,
     EditKey,
     EditOptions,
     EditRun,
@@ -17,6 +16,7 @@ from gradprobe.records.editing import (
     ModelKind,
     Protocol,
 )
+from gradprobe.records.graph import GraphRecord
 from gradprobe.reports.statistics.paired import Paired, paired_difference
 from gradprobe.reports.statistics.seeds import NAN, Estimate, mean_defined, over_seeds
 
@@ -112,7 +112,7 @@ class Inconsistency:
 class EditSummary:
     """An editing study: its cells, what each method did, and how far targets stood from training."""
 
-    graph: EditGraph
+    graph: GraphRecord
     options: EditOptions
     runs: tuple[EditRun, ...]
     methods: tuple[MethodSummary, ...]
@@ -130,7 +130,7 @@ class EditSummary:
 
 
 def summarise_edits(
-    graph: EditGraph,
+    graph: GraphRecord,
     options: EditOptions,
     runs: Sequence[EditRun],
     failures: Mapping[EditKey, str] | None = None,

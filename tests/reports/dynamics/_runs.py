@@ -11,9 +11,9 @@ from gradprobe.records.dynamics import (
     DynamicsOptions,
     DynamicsRun,
     Fit,
-    GraphFacts,
     Method,
 )
+from gradprobe.records.graph import GraphRecord
 
 OPTIONS = DynamicsOptions()
 EPOCHS = (0, 6, 34, 200)
@@ -65,7 +65,7 @@ def run(
     )
     return DynamicsRun(
         key=DynamicsKey(dataset=name, digest="0123456789", seed=seed),
-        graph=GraphFacts(
+        graph=GraphRecord(
             name=name, nodes=2708, edges=5278, features=1433, classes=7, homophily=homophily, notes=("as is",)
         ),
         sampled=100,

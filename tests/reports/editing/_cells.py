@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gradprobe.records.editing import (
-    EditGraph,
     EditKey,
     EditOptions,
     EditRecord,
@@ -16,8 +15,11 @@ from gradprobe.records.editing import (
     Protocol,
     Scores,
 )
+from gradprobe.records.graph import GraphRecord
 
-GRAPH = EditGraph(name="toy <b>", nodes=30, edges=40, classes=3, notes=("drawn",))
+GRAPH = GraphRecord(
+    name="toy <b>", nodes=30, edges=40, features=5, classes=3, homophily=0.5, notes=("drawn",)
+)
 OPTIONS = EditOptions(
     methods=("gd", "gre_plus"),
     protocols=("sequential", "independent", "batch"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gradprobe.records.nodes import (
     NodeEpochRow,
-    NodeGraphRecord,
+    NodeGraph,
     NodeKey,
     NodeMoment,
     NodeRun,
@@ -75,7 +75,7 @@ def snapshot(*, before: int = 1, after: int = 2) -> NodeSnapshot:
 
 def study(*runs: NodeRun, **changes: object) -> NodesStudy:
     values: dict[str, object] = {
-        "graph": NodeGraphRecord(
+        "graph": NodeGraph(
             name="toy",
             nodes=50,
             edges=60,
