@@ -79,8 +79,8 @@ def _run(problem: Problem, choice: Choice, seeds: Array, steps: int, probe: _Pro
             for values in (table.inputs[0], table.labels[0])]  # fmt: skip
     combiner = combiners.get(choice.combiner) if choice.combiner else None
     factors = np.array(choice.factors or np.ones(size)) / size
-    best = np.full(len(seeds), np.inf)
-    kept = {name: np.full(len(seeds), np.nan) for name in ("risk", "judged", "best")}
+    best, at = np.full(len(seeds), np.inf), np.zeros(len(seeds), dtype=int)
+    kept = network.copy()
     for step in range(steps):
         trunk, heads = network.gradients(inputs[:, step], labels[:, step])
         if probe is not None:
@@ -88,22 +88,16 @@ def _run(problem: Problem, choice: Choice, seeds: Array, steps: int, probe: _Pro
                 step, network, optimizer, inputs[0, step], labels[0, step], trunk[0], held[0][0], held[1][0]
             )
         weights = factors if combiner is None else _combined(combiner, trunk)
-        update = (
-            np.einsum("...m,smdh->sdh", weights, trunk)
-            if combiner is None
-            else np.einsum("sm,smdh->sdh", weights, trunk)
-        )
+        update = (np.broadcast_to(weights, trunk.shape[:2])[:, :, None, None] * trunk).sum(axis=1)
         optimizer.step([network.trunk, network.heads], [update, heads])
         if (step + 1) % EVERY_EVALUATION == 0:
             scores = np.mean((network.predict(held[0], 0) - held[1]) ** 2, axis=1)
             better = scores < best
-            best = np.where(better, scores, best)
-            if better.any():
-                risk = np.mean((network.predict(table.population, 0) - table.truth) ** 2, axis=1)
-                judged = np.mean((network.predict(held[2], 0) - held[3]) ** 2, axis=1)
-                for name, values in (("risk", risk), ("judged", judged), ("best", np.full(len(seeds), step))):
-                    kept[name] = np.where(better, values, kept[name])
-    return Trained(kept["risk"], kept["judged"], best, kept["best"].astype(int), len(seeds) * steps / STEPS)
+            best, at = np.where(better, scores, best), np.where(better, step, at)
+            kept.trunk[better], kept.heads[better] = network.trunk[better], network.heads[better]
+    risk = np.mean((kept.predict(table.population, 0) - table.truth) ** 2, axis=1)
+    judged = np.mean((kept.predict(held[2], 0) - held[3]) ** 2, axis=1)
+    return Trained(risk, judged, best, at, len(seeds) * steps / STEPS)
 
 
 class _Probe:

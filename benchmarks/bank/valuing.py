@@ -16,6 +16,7 @@ from .desk import Decision, Truth
 from .problem import AVERAGE
 
 MARGIN = 0.05
+_DROP = "drop "
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,8 @@ def fitted(
 ) -> list[Decision]:
     """Decisions that take the highest score above a threshold, fitted on the other families alone.
 
-    The threshold is the one that maximises the mean true effect on the families that are not scored.
+    The threshold is the one that maximises the mean true effect on the families that are not scored. So is
+    the one above which leaving an auxiliary out says that it harms.
     """
     tops = [max(own, key=lambda name, own=own: own[name]) for own in scores]
     heights = np.array([own[top] for own, top in zip(scores, tops, strict=True)])
@@ -119,7 +121,8 @@ def fitted(
         others = families != true.problem.family
         line = threshold(heights[others], gains[others])
         chosen = tops[place] if heights[place] > line else AVERAGE
-        decisions.append(Decision(chosen, cost=costs[place]))
+        harmful = _called_harmful(place, truths, scores, others)
+        decisions.append(Decision(chosen, harmful=harmful, cost=costs[place]))
     return decisions
 
 
@@ -136,7 +139,24 @@ def threshold(scores: np.ndarray, gains: np.ndarray) -> float:
 
 def harms(true: Truth) -> dict[str, bool]:
     """Which auxiliaries harm: leaving one out helps by more than the margin."""
-    return {task: true.effect(f"drop {task}") > MARGIN for task in true.problem.tasks[1:]}
+    return {task: true.effect(f"{_DROP}{task}") > MARGIN for task in true.problem.tasks[1:]}
+
+
+def _called_harmful(
+    place: int, truths: Sequence[Truth], scores: Sequence[Mapping[str, float]], others: np.ndarray
+) -> frozenset[str]:
+    """The auxiliaries of a problem whose leaving out scores above the line of the other families."""
+    dropped = [
+        (own[name], true.effect(name))
+        for true, own, used in zip(truths, scores, others, strict=True)
+        for name in own
+        if used and name.startswith(_DROP)
+    ]
+    if not dropped:
+        return frozenset()
+    line = threshold(*(np.array(column) for column in zip(*dropped, strict=True)))
+    own = scores[place]
+    return frozenset(name[len(_DROP) :] for name in own if name.startswith(_DROP) and own[name] > line)
 
 
 def _f1(pairs: Sequence[tuple[Truth, Decision]]) -> float:

@@ -176,3 +176,14 @@ def test_thresholds_are_fitted_on_other_families_alone():
     decisions = fitted(made, scores, [2.2] * 3)
     assert decisions[2].choice == "focal alone", "the others say that such a score helps"
     assert {decision.cost for decision in decisions} == {2.2}
+
+
+def test_f1_counts_auxiliaries_called_harmful_against_those_that_are():
+    made = [Truth(problem(family, 1), {"drop aux1": np.full(4, 0.3), "drop aux2": np.full(4, -0.3)})
+            for family in ("helpful", "noisy", "mixed")]  # fmt: skip
+    scores = [{"drop aux1": 1.0, "drop aux2": -1.0} for _ in made]
+    decisions = fitted(made, scores, [1.0] * 3)
+    assert {decision.harmful for decision in decisions} == {frozenset({"aux1"})}
+    assert value(made, decisions).f1 == 1.0
+    wrong = [Decision("drop aux2", harmful=frozenset({"aux1", "aux2", "aux3"}))] * 3
+    assert value(made, wrong).f1 == pytest.approx(2 * 3 / (9 + 3))
