@@ -41,7 +41,8 @@ def read_bytes(
     """The bytes of a regular file of at most `most` bytes; otherwise `error`, as for `read_object`."""
     try:
         with open_regular(path) as file:
-            content = file.read(most + 1)
+            # Not `most` at once: that much memory would be asked for.
+            content = file.read(min(most, os.fstat(file.fileno()).st_size) + 1)
     except (OSError, ValueError) as problem:
         raise error(f"{path}: expected {what}, which cannot be read ({_reason(problem)})") from problem
     if len(content) > most:

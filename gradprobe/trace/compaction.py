@@ -11,6 +11,8 @@ from gradprobe.trace.manifest import Part
 FAN_IN = 16
 # Parts of this size stay as they are, and no merge makes one of twice the size.
 LARGE_BYTES = 32_000_000
+# The level of a part that cannot be read.
+NEVER_MERGED = 1000
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ def next_merge(parts: Sequence[Part]) -> Merge | None:
     >>> next_merge(parts), next_merge(parts[1:])
     (Merge(start=0, stop=16, level=1), None)
     """
-    small = list(takewhile(lambda part: part.size < LARGE_BYTES, reversed(parts)))
+    small = list(takewhile(_is_small, reversed(parts)))
     run = list(takewhile(lambda part: part.level == small[0].level, small)) if small else []
     if len(run) < FAN_IN:
         return None
@@ -41,3 +43,7 @@ def next_merge(parts: Sequence[Part]) -> Merge | None:
         size += parts[stop].size
         stop += 1
     return Merge(start, stop, run[0].level + 1)
+
+
+def _is_small(part: Part) -> bool:
+    return part.size < LARGE_BYTES and part.level != NEVER_MERGED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 import warnings
@@ -14,7 +15,7 @@ from uuid import uuid4
 from gradprobe.errors import InputError, TraceError
 from gradprobe.records.checksums import checksum_of
 from gradprobe.records.writing import write_atomically
-from gradprobe.trace.compaction import Merge, next_merge
+from gradprobe.trace.compaction import NEVER_MERGED, Merge, next_merge
 from gradprobe.trace.header import TraceHeader
 from gradprobe.trace.manifest import FILE, KINDS, Kind, Manifest, Part, read_manifest
 from gradprobe.trace.parts import Identity, encode, merge, size_of
@@ -101,6 +102,8 @@ class TraceWriter:
     def add(self, kind: Kind, record: GramianRecord | QuantityRecord) -> None:
         """Take a record, and write a part if enough has gathered or some seconds have passed."""
         size = size_of(record)
+        if self.problem and self._is_due():
+            self.flush()
         if self.problem and self._waiting + size > WAITING_BYTES:
             self._manifest = replace(self._manifest, lost=self._manifest.lost + 1)
         else:
@@ -112,7 +115,9 @@ class TraceWriter:
     def flush(self) -> None:
         """Write what has gathered since the last part, where that can be done now."""
         if self._attempt(self._write):
-            self._attempt(self._compact)
+            # What could not be merged now will be another time.
+            with contextlib.suppress(OSError, InputError):
+                self._compact()
 
     def flush_forgotten(self) -> None:
         """Write what a caller who never closed the trace leaves behind, where that can still be done.
@@ -193,7 +198,14 @@ class TraceWriter:
     def _merge(self, kind: Kind, records: StoredRecords[Any], found: Merge) -> None:
         old = records.parts[found.start : found.stop]
         identity = Identity(self._manifest.run, f"{kind}-{self._number:06d}.parquet", old[0].first)
-        content = merge([read_part_bytes(self._folder, part) for part in old], identity)
+        contents = []
+        for number, part in enumerate(old, found.start):
+            try:
+                contents.append(read_part_bytes(self._folder, part))
+            except TraceError:  # damaged: it stays, for its reader to name
+                records.parts[number] = replace(part, level=NEVER_MERGED)
+                return
+        content = merge(contents, identity)
         write_atomically(self._folder / identity.name, content, within=self._folder)
         self._number += 1
         count, size = sum(part.records for part in old), sum(part.size for part in old)

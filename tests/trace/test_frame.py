@@ -10,6 +10,7 @@ import pytest
 
 from gradprobe.geometry import Gramian, Group
 from gradprobe.trace import GramianRecord, Trace
+from gradprobe.trace.columns import TEXTS
 from tests.trace._records import FOLDS, HEADER, gramian_record, quantity_record
 
 COLUMNS = [
@@ -160,3 +161,34 @@ def test_a_stored_trace_gives_the_same_table_as_the_one_in_memory(tmp_path):
         for record in records:
             trace.append(record)
     pd.testing.assert_frame_equal(Trace.load(tmp_path).frame(), trace.frame())
+
+
+def test_a_selection_is_that_part_of_the_whole_table(tmp_path):
+    trace = _trace(gramian_record(0, FOLDS), gramian_record(1), quantity_record(1), quantity_record(2, 4.0))
+    whole = trace.frame()
+    for quantities in (
+        None,
+        ["cosine"],
+        ["loss", "effective_rank"],
+        ["conflict_energy_per_pair", "norm"],
+        [],
+    ):
+        for layers in (None, [""], ["enc.2"], ["", "enc.0"]):
+            chosen = np.ones(len(whole), dtype=bool)
+            if quantities is not None:
+                chosen &= whole["quantity"].isin(quantities)
+            if layers is not None:
+                chosen &= whole["layer"].isin(layers)
+            found = trace.frame(quantities=quantities, layers=layers)
+            pd.testing.assert_frame_equal(
+                found.astype(dict.fromkeys(TEXTS, object)),
+                whole[chosen].reset_index(drop=True).astype(dict.fromkeys(TEXTS, object)),
+            )
+
+
+def test_texts_are_categories_that_columns_share():
+    frame = _trace(gramian_record(0)).frame()
+    assert all(isinstance(frame[name].dtype, pd.CategoricalDtype) for name in TEXTS)
+    pairs = frame[frame["quantity"] == "cosine"]
+    assert not (pairs["task"] == pairs["other"]).any()
+    assert (frame["task"].cat.categories == frame["reason"].cat.categories).all()
