@@ -10,6 +10,7 @@ from gradprobe.gradients.engine import Capture, Engine
 from gradprobe.gradients.finite import check_finite
 from gradprobe.gradients.jacobian import JacobianCapture, Row, UndefinedDiagonalError
 from gradprobe.gradients.loop import LoopEngine, differentiate
+from gradprobe.gradients.outputs import OutputAxis, output_axes
 from gradprobe.gradients.preflight import check_parameters
 from gradprobe.gradients.ranks import all_ready
 from gradprobe.gradients.reach import (
@@ -38,6 +39,7 @@ __all__ = [
     "JudgedCapture",
     "LayerNaming",
     "LoopEngine",
+    "OutputAxis",
     "Row",
     "RowwiseCapture",
     "RowwiseEngine",
@@ -54,6 +56,7 @@ __all__ = [
     "differentiate",
     "find_trunk",
     "mark_unreached",
+    "output_axes",
     "parameter_names",
     "reach_note",
     "reusable",

@@ -11,6 +11,7 @@ from gradprobe.geometry import Group
 from gradprobe.gradients.engine import Engine
 from gradprobe.gradients.jacobian import JacobianCapture
 from gradprobe.gradients.loop import LoopEngine
+from gradprobe.gradients.outputs import OutputAxis, output_axes
 from gradprobe.gradients.shared import SharedParameters
 
 
@@ -21,7 +22,10 @@ class JacobianSum:
     counts; the mean of batch gradients is another number. Takes O(m n) memory.
     """
 
-    def __init__(self, shared: SharedParameters, engine: Engine | None = None) -> None:
+    def __init__(
+        self, shared: SharedParameters, engine: Engine | None = None, *, find_outputs: bool = False
+    ) -> None:
+        self._find_outputs = find_outputs
         self._shared = shared
         self._engine: Engine = LoopEngine() if engine is None else engine
         self._sums: dict[Group, list[Tensor | None]] = {}
@@ -30,6 +34,7 @@ class JacobianSum:
         # What measured the batches, in the order of first use.
         self._engines: dict[str, None] = {}
         self._notes: dict[str, None] = {}
+        self._outputs: dict[int, OutputAxis] = {}
 
     def add(self, batch: Mapping[Group, tuple[Tensor, int]]) -> None:
         """Add one batch: for each group its summed loss and the number of rows behind it.
@@ -39,7 +44,9 @@ class JacobianSum:
         """
         if not batch:
             return
-        capture = self._engine.capture([loss for loss, _ in batch.values()], self._shared)
+        losses = [loss for loss, _ in batch.values()]
+        capture = self._engine.capture(losses, self._shared)
+        self._outputs.update(output_axes(losses, self._shared) if self._find_outputs else {})
         self._engines[capture.engine] = None
         self._notes.update({capture.note: None} if capture.note else {})
         for (group, (loss, count)), gradients in zip(batch.items(), capture.jacobian().rows, strict=True):
@@ -49,6 +56,11 @@ class JacobianSum:
                     sums[position] = _add(sums[position], gradient)
             self._counts[group] = self._counts.get(group, 0) + count
             self._losses[group] = self._losses.get(group, 0.0) + loss.item()
+
+    @property
+    def outputs(self) -> Mapping[int, OutputAxis]:
+        """Where weights have their outputs, if that was to be found, for `find_trunk`."""
+        return self._outputs
 
     @property
     def groups(self) -> tuple[Group, ...]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from torch import Tensor, nn
 
 from gradprobe.errors import MeasurementError
+from gradprobe.gradients.half import EXPONENTS, FIXED_EXPONENT, by_scaled_loss, uses_float16
 from gradprobe.gradients.jacobian import JacobianCapture
 from gradprobe.gradients.preflight import check_parameters, reentrant_names
-from gradprobe.gradients.ranks import check_walks_agree
+from gradprobe.gradients.ranks import check_walks_agree, waits_for_others
 from gradprobe.gradients.shared import SharedParameters
 from gradprobe.gradients.walks import collect, reusable, walk
 
@@ -45,10 +47,22 @@ class LoopEngine:
         check_parameters(shared.parameters)
         with reusable(losses, shared.parameters) as nodes:
             check_walks_agree(nodes, len(losses))
-            rows = [differentiate(loss, shared.parameters) for loss in losses]
-        inside = reentrant_names(nodes)
-        note = f"with the gradients that backward passes inside {', '.join(inside)} leave" if inside else ""
-        return JacobianCapture(rows, shared, note=note)
+            inside = reentrant_names(nodes)
+            notes = (
+                [f"with the gradients that backward passes inside {', '.join(inside)} leave"]
+                if inside
+                else []
+            )
+            if not uses_float16(nodes):
+                rows = [differentiate(loss, shared.parameters) for loss in losses]
+                return JacobianCapture(rows, shared, note="; ".join(notes))
+            gradients = partial(differentiate, parameters=shared.parameters)
+            # Processes that wait for each other must make the same number of passes.
+            exponents = FIXED_EXPONENT if waits_for_others(nodes) else EXPONENTS
+            found = [by_scaled_loss(loss, gradients, exponents) for loss in losses]
+            used = [exponent for _, exponent in found]
+            notes.append(f"float16: losses scaled by 2^{min(used)} to 2^{max(used)}, undone exactly")
+            return JacobianCapture([row for row, _ in found], shared, note="; ".join(notes))
 
 
 def differentiate(
@@ -71,11 +85,17 @@ def differentiate(
         return (None,) * len(parameters)
     try:
         found = iter(walk(loss, trainable, keep_graph=keep_graph))
-    except RuntimeError as error:
+    except MeasurementError:
+        raise
+    except Exception as error:
         for sign, remedy in _REMEDIES:
             if sign in str(error):
                 raise MeasurementError(f"losses: {remedy} (PyTorch: {error})") from error
-        raise
+        raise MeasurementError(
+            "losses: expected a graph that can be differentiated task by task, got an error in its backward "
+            "pass; if loss.backward(retain_graph=True) fails too, mend the model, else name a trunk above "
+            f"that operation with shared= ({type(error).__name__}: {error})"
+        ) from error
     inside = collect()
     own = (next(found) if parameter.requires_grad else None for parameter in parameters)
     return tuple(_sum(one, inside.get(id(p))) for one, p in zip(own, parameters, strict=True))

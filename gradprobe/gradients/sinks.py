@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from torch import Tensor
-from torch.autograd.graph import Node
+
+from gradprobe.gradients.preflight import nodes_behind
 
 _SINK = "_DDPSinkBackward"
 
@@ -31,16 +32,9 @@ def without_ddp_reduction(losses: Iterable[Tensor]) -> Iterator[None]:
 
 
 def _models(losses: Iterable[Tensor]) -> Iterator[Any]:
-    """The models whose outputs these losses come from, nearest the losses: their sink is their last node."""
-    pending: list[Node | None] = [loss.grad_fn for loss in losses]
-    seen: set[Node] = set()
-    while pending:
-        node = pending.pop()
-        if node is None or node in seen:
-            continue
-        seen.add(node)
+    """The models whose outputs these losses come from."""
+    for node in nodes_behind(losses):
         if node.name() == _SINK:
             model = node.ddp_weakref()  # type: ignore[attr-defined]
             if model is not None and hasattr(model, "_static_graph_delay_allreduce_enqueued"):
                 yield model
-        pending += [child for child, _ in node.next_functions]

@@ -11,19 +11,27 @@ from torch import Tensor, nn
 
 from gradprobe.errors import MeasurementError
 from gradprobe.gradients.jacobian import JacobianCapture, Row
+from gradprobe.gradients.outputs import OutputAxis
 from gradprobe.gradients.shared import SharedParameters, owning_module
 
 
-def find_trunk(capture: JacobianCapture, tasks: Sequence[str], model: nn.Module) -> SharedParameters:
+def find_trunk(
+    capture: JacobianCapture,
+    tasks: Sequence[str],
+    model: nn.Module,
+    outputs: Mapping[int, OutputAxis] | None = None,
+) -> SharedParameters:
     """The shared parameters among those captured; `tasks[i]` is the task behind row i.
+
+    `outputs` tells where weights have their outputs, by position, if not along the first axis.
 
     Shared is what the losses of at least two tasks reach. Two kinds of heads pass that test and are
     left out all the same, since they have an off-diagonal Gramian of zero by construction and would
     only dilute every cosine. The outputs of one head a task are often joined into one tensor, and
     every loss then reaches every head, with a gradient of zero in all but its own. A fused head
-    `Linear(d, m)` gives every task output rows of its own: a module is taken for one when no two
-    tasks have a non-zero gradient in the same row of its weights. Embeddings are exempt from this
-    last test, whose rows are inputs, not outputs.
+    `Linear(d, m)`, or a layer of another kind, gives every task outputs of its own: a module is taken for
+    one when no two tasks have a non-zero gradient on the weights of the same output. Embeddings are exempt
+    from this last test, whose rows are inputs, not outputs.
 
     What counts is the module that owns a parameter, however layers are named. A module whose gradient
     is zero for all tasks tells nothing by itself: the trunk behind heads that start at zero, or a
@@ -43,7 +51,7 @@ def find_trunk(capture: JacobianCapture, tasks: Sequence[str], model: nn.Module)
     for position, name in enumerate(candidates.names):
         if sum(row[position] is not None for row in rows) >= 2:
             reached.setdefault(owning_module(name), []).append(position)
-    heads = _heads(reached, rows, candidates, _embedding_parameters(model))
+    heads = _heads(reached, rows, candidates, _embedding_parameters(model), outputs or {})
     kept = [
         position for module, positions in reached.items() if module not in heads for position in positions
     ]
@@ -76,10 +84,11 @@ def _heads(
     rows: Sequence[Row],
     candidates: SharedParameters,
     embeddings: set[int],
+    outputs: Mapping[int, OutputAxis],
 ) -> set[str]:
     """The modules, among those that two losses reach, that serve one task, or each with rows of its own."""
     use = {
-        module: _use([_support(row, positions, candidates) for row in rows])
+        module: _use([_support(row, positions, candidates, outputs) for row in rows])
         for module, positions in reached.items()
     }
     shapes = {module: [candidates.parameters[p].shape for p in reached[module]] for module in reached}
@@ -89,22 +98,26 @@ def _heads(
         if any(id(candidates.parameters[p]) in embeddings for p in reached[module])
     }
     joined = [module for module in reached if use[module] == "one task"]
-    fused = [module for module in reached if use[module] == "rows apart" and module not in exempt]
+    fused = [module for module in reached if use[module] == "outputs apart" and module not in exempt]
     of_joined = [shapes[module] for module in joined]
     alike = [module for module in reached if use[module] == "none" and shapes[module] in of_joined]
     return {*joined, *fused, *alike}
 
 
-def _use(supports: Sequence[Tensor]) -> Literal["none", "one task", "rows apart", "rows in common"]:
-    """How tasks use a module, from the rows [d] of its weights where each has a non-zero gradient."""
+def _use(supports: Sequence[Tensor]) -> Literal["none", "one task", "outputs apart", "outputs in common"]:
+    """How tasks use a module, from the outputs [d] on whose weights each has a non-zero gradient."""
     active = [support for support in supports if support.any()]
     if len(active) < 2:
         return "one task" if active else "none"
-    return "rows in common" if any((a & b).any() for a, b in combinations(active, 2)) else "rows apart"
+    return "outputs in common" if any((a & b).any() for a, b in combinations(active, 2)) else "outputs apart"
 
 
-def _support(row: Row, positions: Sequence[int], candidates: SharedParameters) -> Tensor:
-    return torch.cat([_row_support(row[p], candidates.parameters[p]) for p in positions])
+def _support(
+    row: Row, positions: Sequence[int], candidates: SharedParameters, outputs: Mapping[int, OutputAxis]
+) -> Tensor:
+    axes = [outputs.get(p, OutputAxis()) for p in positions]
+    entries = zip(positions, axes, strict=True)
+    return torch.cat([_output_support(row[p], candidates.parameters[p], axis) for p, axis in entries])
 
 
 def _embedding_parameters(model: nn.Module) -> set[int]:
@@ -116,12 +129,11 @@ def _embedding_parameters(model: nn.Module) -> set[int]:
     }
 
 
-def _row_support(gradient: Tensor | None, parameter: nn.Parameter) -> Tensor:
-    """Which output rows [d] of a parameter have a non-zero gradient."""
-    rows = parameter.shape[0] if parameter.dim() else 1
-    if gradient is None:
-        return torch.zeros(rows, dtype=torch.bool, device=parameter.device)
-    return _dense(gradient).reshape(rows, -1).ne(0).any(dim=1)
+def _output_support(gradient: Tensor | None, parameter: nn.Parameter, axis: OutputAxis) -> Tensor:
+    """Which outputs [d] of a parameter have a non-zero gradient."""
+    like = parameter.detach() if gradient is None else _dense(gradient)
+    support = axis.first(like).ne(0).any(dim=1)
+    return torch.zeros_like(support) if gradient is None else support
 
 
 def _dense(gradient: Tensor) -> Tensor:

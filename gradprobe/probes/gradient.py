@@ -23,6 +23,7 @@ from gradprobe.gradients import (
     JudgedCapture,
     LayerNaming,
     LoopEngine,
+    OutputAxis,
     RowwiseEngine,
     SharedParameters,
     all_parameters,
@@ -31,6 +32,7 @@ from gradprobe.gradients import (
     check_parameters,
     check_trunk_reached,
     find_trunk,
+    output_axes,
     select_parameters,
 )
 from gradprobe.probes.describe import describe, with_trunk
@@ -237,7 +239,7 @@ class GradientProbe:
         everything = self._shared or all_parameters(self._model, self._layers)
         passes = separate_passes(self._model, losses_of, everything)
         self._check_focal([group.task for group in passes.groups])
-        capture, shared = self._on_trunk(passes.capture, passes.groups)
+        capture, shared = self._on_trunk(passes.capture, passes.groups, passes.outputs)
         measurement = Measurement.of(
             capture,
             shared,
@@ -287,10 +289,14 @@ class GradientProbe:
         with inert(self._model, loader=loader), evaluating(self._model):
             # Which losses reach a parameter, the trunk's definition, is the loop's to say.
             engine = self._engine if self._shared is not None else LoopEngine()
-            sums = JacobianSum(self._shared or all_parameters(self._model, self._layers), engine)
+            sums = JacobianSum(
+                self._shared or all_parameters(self._model, self._layers),
+                engine,
+                find_outputs=self._shared is None,
+            )
             batches = separate_pass(loader)
             whole = sum_over_split(sums, self._model, batches, loss_fn, rows=rows, folds=self._standing_folds)
-            capture, shared = self._on_trunk(sums.capture(), sums.groups)
+            capture, shared = self._on_trunk(sums.capture(), sums.groups, sums.outputs)
             measurement = Measurement.of(
                 capture,
                 shared,
@@ -354,8 +360,9 @@ class GradientProbe:
         everything = all_parameters(self._model, self._layers)
         found = LoopEngine().capture(losses, everything)
         self._check_reach(found, losses, groups)
-        note = "loop, to find the trunk on the first measurement"
-        return self._on_trunk(dataclasses.replace(found, note=note), groups)
+        note = joined("loop, to find the trunk on the first measurement", found.note)
+        outputs = output_axes(losses, everything)
+        return self._on_trunk(dataclasses.replace(found, note=note), groups, outputs)
 
     def _check_reach(self, capture: Capture, losses: Sequence[Tensor], groups: Sequence[Group]) -> None:
         """Look closer at losses that reach no measured parameter: their gradient may be made elsewhere."""
@@ -365,11 +372,11 @@ class GradientProbe:
         check_losses_reach_model({group.task: loss for group, loss, ok in entries if not ok}, self._model)
 
     def _on_trunk(
-        self, capture: JacobianCapture, groups: Sequence[Group]
+        self, capture: JacobianCapture, groups: Sequence[Group], outputs: Mapping[int, OutputAxis]
     ) -> tuple[JacobianCapture, SharedParameters]:
         if self._shared is not None:
             return capture, self._shared
-        trunk = find_trunk(capture, [group.task for group in groups], self._model)
+        trunk = find_trunk(capture, [group.task for group in groups], self._model, outputs)
         return capture.restricted(trunk), trunk
 
     def _append(

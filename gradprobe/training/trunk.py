@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from torch import nn
@@ -10,6 +10,7 @@ from torch import nn
 from gradprobe.errors import InputError
 from gradprobe.gradients import (
     JacobianCapture,
+    OutputAxis,
     SharedParameters,
     all_parameters,
     find_trunk,
@@ -60,13 +61,15 @@ class UpdatedTrunk:
         """What a trunk is looked for among: all that is trained."""
         return all_parameters(self._model)
 
-    def settle(self, capture: JacobianCapture, tasks: Sequence[str]) -> JacobianCapture:
+    def settle(
+        self, capture: JacobianCapture, tasks: Sequence[str], outputs: Mapping[int, OutputAxis]
+    ) -> JacobianCapture:
         """The capture of all candidates on the trunk that it shows.
 
         Raises:
             MeasurementError: nothing is shared, or fewer than two tasks have a gradient to tell it by.
         """
-        trunk = find_trunk(capture, tasks, self._model)
+        trunk = find_trunk(capture, tasks, self._model, outputs)
         everything = self._model.named_parameters(remove_duplicate=False)
         self._settled = {name for name, parameter in everything if parameter.requires_grad}
         self._names, self._last = trunk.names, trunk

@@ -24,6 +24,7 @@ from gradprobe.gradients import (
     check_finite,
     check_trunk_reached,
     differentiate,
+    output_axes,
     without_ddp_reduction,
 )
 from gradprobe.probes.losses import check_measurable, check_shape
@@ -164,7 +165,9 @@ class CombinedUpdate:
             assert rows is not None, "an error was raised in every process"
             capture = JacobianCapture(ranks.sum_rows(rows, everything.parameters), everything)
         check_trunk_reached(capture.reached, everything)
-        return self._trunk.settle(capture.jacobian(), names) if trunk is None else capture
+        if trunk is not None:
+            return capture
+        return self._trunk.settle(capture.jacobian(), names, output_axes(list(losses.values()), everything))
 
     def _weighted(
         self,
@@ -263,6 +266,7 @@ def accumulate(gradients: Iterable[tuple[nn.Parameter, Tensor | None]]) -> None:
     for parameter, gradient in gradients:
         if gradient is None:
             continue
+        gradient = gradient.to(parameter.dtype)  # noqa: PLW2901 - sums of float16 gradients are float32
         if parameter.grad is None:
             # Autograd may hand out one tensor for two parameters, or one number spread over many places.
             place = gradient.data_ptr() if gradient.layout == torch.strided else id(gradient)

@@ -78,6 +78,17 @@ def train(rank, wrap, combiner, shared):
     return [parameter.flatten().tolist() for parameter in model.parameters()]
 
 
+def backward_after_an_update(rank):
+    """What a static-graph model's own backward pass leaves after a step by CombinedUpdate."""
+    model = Net()
+    forward = DistributedDataParallel(model, static_graph=True)
+    updated("average", model, "trunk", 0)(losses_of(forward(batch(0, rank))))
+    model.zero_grad()
+    for step in range(1, 3):
+        sum(losses_of(forward(batch(step, rank))).values()).backward()
+    return model.trunk[0].weight.grad.flatten().tolist()
+
+
 def work(rank, folder):
     torch.set_num_threads(1)
     torch.distributed.init_process_group("gloo", f"file://{folder}/meet", rank=rank, world_size=2)
@@ -90,6 +101,7 @@ def work(rank, folder):
         updated("pcgrad", model, "trunk", 0)(loss)
     except MeasurementError as error:
         found["error"] = str(error)
+    found["backward after"] = backward_after_an_update(rank)
     alone = CombinedUpdate(
         model, combiners.get("average"), tasks=TASKS, focal="a", shared=model.trunk, processes=None
     )
@@ -133,6 +145,16 @@ def test_every_process_makes_the_update_of_the_whole_batch(both, name):
     assert both[0][name] == both[1][name]
     for own, expected in zip(both[0][name], in_one_process(RUNS[name][1]), strict=True):
         np.testing.assert_allclose(own, expected, rtol=1e-9, atol=1e-12)
+
+
+def test_a_static_graph_model_still_reduces_gradients_of_its_own_backward_pass(both):
+    model = Net()
+    for rank in range(2):
+        for step in range(1, 3):
+            (sum(losses_of(model(batch(step, rank))).values()) / 2).backward()
+    expected = model.trunk[0].weight.grad.flatten().tolist()
+    for own in both:
+        np.testing.assert_allclose(own["backward after"], expected, rtol=1e-10)
 
 
 def test_an_error_in_one_process_is_an_error_in_all(both):

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from gradprobe.geometry import FloatArray
+from gradprobe.gradients.half import uses_float16
 from gradprobe.gradients.jacobian import JacobianCapture
 from gradprobe.gradients.loop import LoopEngine, differentiate
 from gradprobe.gradients.preflight import check_parameters, reentrant_names
@@ -75,13 +76,16 @@ class RowwiseEngine:
                     raise UnreadableNodeError("a function runs a backward pass of its own")
                 return capture
         except (UnreadableNodeError, MixedRowsError, CancellingRowsError) as reason:
-            note = f"loop, since {reason}"
-            return dataclasses.replace(LoopEngine().capture(losses, shared), note=note)
+            instead = LoopEngine().capture(losses, shared)
+            note = "; ".join(filter(None, (f"loop, since {reason}", instead.note)))
+            return dataclasses.replace(instead, note=note)
 
     def _capture(self, losses: Sequence[Tensor], shared: SharedParameters) -> RowwiseCapture:
         if any(loss.grad_fn is None for loss in losses):
             raise UnreadableNodeError("a loss has no graph")
         graph = AutogradGraph.of(losses)
+        if uses_float16(graph.nodes):
+            raise UnreadableNodeError("float16 needs a loss scale of each task's own")
         uses = find_uses(graph, shared)
         if not uses.known:
             raise UnreadableNodeError("no use of a shared parameter is understood")
