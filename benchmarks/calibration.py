@@ -31,7 +31,7 @@ from gradprobe.reports.compare.scores import focal_metric, scores
 from gradprobe.reports.compare.source import Cell, read_source
 from gradprobe.reports.compare.trials import Rows
 from gradprobe.reports.kit import colours
-from gradprobe.reports.kit.canvas import drawing, panels, png
+from gradprobe.reports.kit.plots.canvas import drawing, panels, png
 
 ROWS: tuple[Rows, ...] = ("heldout", "fresh")
 RESAMPLES = 2000
@@ -207,8 +207,7 @@ def _call(outcome: Outcome | None, combiner: str) -> str:
     """The report's rule, all combiners that could be tried judged together."""
     if outcome is None:
         return ""
-    surgery = [each.combiner for each in outcome.predictions if each.surgery]
-    found = outlooks(outcome, surgery).get(combiner)
+    found = outlooks(outcome).get(combiner)
     return "" if found is None else found.prospect.value
 
 

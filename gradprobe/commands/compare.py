@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from gradprobe.commands.arguments import TABLE, Out, names
+from gradprobe.commands.running import publish
 
 if TYPE_CHECKING:
     from gradprobe.studies import StudyConfig
@@ -116,9 +117,7 @@ def _run_synthetic(folder: Path) -> None:
 
 
 def _run(config: StudyConfig, out: Path, jobs: int) -> None:
-    from gradprobe.reports import report as write_report
-    from gradprobe.reports import show as render
-    from gradprobe.reports import summarise
+    from gradprobe.reports import load
     from gradprobe.studies import plan_study, run_study
     from gradprobe.studies.progress import progress_bars
 
@@ -130,10 +129,5 @@ def _run(config: StudyConfig, out: Path, jobs: int) -> None:
     except KeyboardInterrupt:
         console.print("\ninterrupted; run the same command again to resume")
         sys.exit(130)
-    summary = summarise(out)
-    console.print(render(summary))
-    console.print(f"report: {write_report(summary)}", soft_wrap=True, highlight=False, markup=False)
-    for failure in outcome.failures:
-        console.print(f"failed: {failure.key.id}: {failure.error}", soft_wrap=True, markup=False)
-    if not outcome.finished:
-        sys.exit(1)
+    failures = {failure.key.id: failure.error for failure in outcome.failures}
+    publish(load(out), failures, console, finished=outcome.finished)

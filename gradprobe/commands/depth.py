@@ -37,7 +37,7 @@ def depth(  # noqa: PLR0913 - a command has as many options as its study
     out: Out = None,
 ) -> None:
     """Measure oversmoothing, vanishing and expansion of gradients in graph networks of many depths."""
-    from gradprobe.reports.depth.page import depth_page
+    from gradprobe.reports.kinds import of_kind
     from gradprobe.studies.depth import depth_config, run_depth
 
     given: dict[str, Any] = {
@@ -56,4 +56,4 @@ def depth(  # noqa: PLR0913 - a command has as many options as its study
     summary = run_with_bar(
         lambda watch: run_depth(config, folder, root=root, jobs=jobs, watch=watch), console
     )
-    publish(depth_page(summary), folder, summary.failures, console)
+    publish(of_kind("depth", summary, folder), summary.failures, console)

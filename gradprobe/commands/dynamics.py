@@ -29,7 +29,7 @@ def dynamics(
     out: Out = None,
 ) -> None:
     """Align kernels with graph and labels over training, and put residual propagation beside a GCN."""
-    from gradprobe.reports.dynamics.page import dynamics_page
+    from gradprobe.reports.kinds import of_kind
     from gradprobe.studies.dynamics import dynamics_config, run_dynamics
 
     given: dict[str, Any] = {"datasets": names(datasets), "seeds": seeds, "epochs": epochs, "nodes": nodes}
@@ -39,4 +39,4 @@ def dynamics(
     summary = run_with_bar(
         lambda watch: run_dynamics(config, folder, root=root, jobs=jobs, watch=watch), console
     )
-    publish(dynamics_page(summary), folder, summary.failures, console)
+    publish(of_kind("dynamics", summary, folder), summary.failures, console)

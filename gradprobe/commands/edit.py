@@ -41,7 +41,7 @@ def edit(  # noqa: PLR0913 - a command has as many options as its study
     out: Out = None,
 ) -> None:
     """Put wrong predictions of trained node models right, and measure what that costs elsewhere."""
-    from gradprobe.reports.editing.page import edit_page
+    from gradprobe.reports.kinds import of_kind
     from gradprobe.studies.editing import edit_config, run_edits
 
     given: dict[str, Any] = {
@@ -63,4 +63,4 @@ def edit(  # noqa: PLR0913 - a command has as many options as its study
     summary = run_with_bar(
         lambda watch: run_edits(config, folder, root=root, jobs=jobs, watch=watch), console
     )
-    publish(edit_page(summary), folder, summary.failures, console)
+    publish(of_kind("edit", summary, folder), summary.failures, console)

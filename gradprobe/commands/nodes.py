@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -48,7 +49,7 @@ def nodes(  # noqa: PLR0913 - a command has as many options as a study
     ] = None,
 ) -> None:
     """Train node classifiers with and without GraGR, and explain the nodes in conflict."""
-    from gradprobe.reports.nodes.page import nodes_page
+    from gradprobe.reports.kinds import of_kind
     from gradprobe.reports.nodes.summarise import summarise_nodes
     from gradprobe.studies.nodes import nodes_config, run_nodes
 
@@ -67,8 +68,8 @@ def nodes(  # noqa: PLR0913 - a command has as many options as a study
     console = Console()
     study = run_with_bar(lambda watch: run_nodes(graph, config, target, jobs=jobs, watch=watch), console)
     summary = summarise_nodes(study)
-    page = nodes_page(summary, explanations=_explain(summary.snapshot, asked))
-    publish(page, target, study.failures, console)
+    explained = replace(summary, explanations=_explain(summary.snapshot, asked))
+    publish(of_kind("nodes", explained, target), study.failures, console)
 
 
 def _graph(dataset: str | None, root: Path | None, edges: Path | None, features: Path | None) -> NodeDataset:

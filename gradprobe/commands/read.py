@@ -8,45 +8,64 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+Source = Annotated[Path, typer.Argument(help="The folder of a study of any kind, or of a trace.")]
+
 
 def report(
-    source: Annotated[Path, typer.Argument(help="The folder of a study or of a trace.")],
+    source: Source,
     *,
     out: Annotated[Path | None, typer.Option(help="The HTML file to write.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON too.")] = False,
 ) -> None:
     """Write the HTML report of a study or a trace, finished or not."""
+    from gradprobe.reports import load
     from gradprobe.reports import report as write_report
+    from gradprobe.reports.kit.json import as_json as render
 
-    typer.echo(write_report(source, out))
+    loaded = load(source)
+    written = write_report(loaded, out)
+    if as_json:
+        typer.echo(render(loaded.document), nl=False)
+        typer.echo(f"report: {written}", err=True)
+    else:
+        typer.echo(written)
 
 
-def show(source: Annotated[Path, typer.Argument(help="The folder of a study or of a trace.")]) -> None:
+def show(
+    source: Source, *, as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False
+) -> None:
     """Show the numbers of a study or a trace in the terminal."""
-    from gradprobe.reports import show as render
-    from gradprobe.reports import summarise
+    from gradprobe.reports import load
+    from gradprobe.reports import show as in_terminal
+    from gradprobe.reports.kit.json import as_json as render
 
-    Console().print(render(summarise(source)))
+    loaded = load(source)
+    if as_json:
+        typer.echo(render(loaded.document), nl=False)
+    else:
+        Console().print(in_terminal(loaded))
 
 
 def verdict(
-    source: Annotated[Path, typer.Argument(help="The folder of a study or of a trace.")],
+    source: Source,
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON, like verdict.json of a study.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="As JSON; of a comparison or a trace, as in verdict.json.")
+    ] = False,
 ) -> None:
-    """Say whether averaging is safe, surgery may help, or the evidence is insufficient."""
-    from gradprobe.reports import summarise
-    from gradprobe.reports.compare.text import show_verdicts
-    from gradprobe.reports.compare.verdict_file import verdict_json
+    """Say what a study or a trace comes to: averaging is safe, surgery may help, or it cannot be told."""
+    from gradprobe.reports import load
+    from gradprobe.reports.kit.terminal import show_cards
 
-    summary = summarise(source)
+    loaded = load(source)
     if as_json:
-        typer.echo(verdict_json(summary), nl=False)
+        typer.echo(loaded.verdict, nl=False)
     else:
-        Console().print(show_verdicts(summary))
+        Console().print(show_cards(loaded.document))
 
 
 def watch(
-    trace: Annotated[Path, typer.Argument(help="The folder of a trace, of a run that goes on.")],
+    trace: Annotated[Path, typer.Argument(help="The folder of a trace, of a run in progress.")],
     *,
     refresh: Annotated[float, typer.Option(help="Seconds from one look to the next.")] = 1.0,
 ) -> None:

@@ -1,16 +1,15 @@
-"""What commands share that run cells and report them: a bar, a way to stop, the page."""
+"""What commands share that run cells and report them: a bar, a way to stop, the report."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from rich.console import Console
 
 if TYPE_CHECKING:
-    from gradprobe.reports.kit.page import Page
+    from gradprobe.reports import Loaded
     from gradprobe.studies.grid import Watch
 
 _T = TypeVar("_T")
@@ -28,13 +27,19 @@ def run_with_bar(run: Callable[[Watch], _T], console: Console) -> _T:
         sys.exit(130)
 
 
-def publish(page: Page, folder: Path, failures: Mapping[str, str], console: Console) -> None:
-    """Show a page, write it, and name the cells that failed; with any, the command ends with exit code 1."""
-    from gradprobe.reports.kit.page import show_page, write_page
+def publish(
+    loaded: Loaded, failures: Mapping[str, str], console: Console, *, finished: int | None = None
+) -> None:
+    """Show a report, write it, and name the cells that failed.
 
-    console.print(show_page(page))
-    console.print(f"report: {write_page(page, folder)}", soft_wrap=True, highlight=False, markup=False)
+    With a failure the command ends with exit code 1; where the number of `finished` cells is given, only if
+    there are none.
+    """
+    from gradprobe.reports import report, show
+
+    console.print(show(loaded))
+    console.print(f"report: {report(loaded)}", soft_wrap=True, highlight=False, markup=False)
     for name, reason in failures.items():
         console.print(f"failed: {name}: {reason}", soft_wrap=True, highlight=False, markup=False)
-    if failures:
+    if failures if finished is None else not finished:
         sys.exit(1)

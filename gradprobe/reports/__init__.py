@@ -1,7 +1,7 @@
-"""Reports of studies and traces: `summarise` decides every number, the rest shows it. No torch."""
+"""Reports of studies and traces: a summary decides every number, the rest shows it. No torch."""
 
 from gradprobe.reports.compare.summary import Summary, summarise
-from gradprobe.reports.compare.text import show
-from gradprobe.reports.publish import report
+from gradprobe.reports.kinds import Loaded, load
+from gradprobe.reports.publish import report, show
 
-__all__ = ["Summary", "report", "show", "summarise"]
+__all__ = ["Loaded", "Summary", "load", "report", "show", "summarise"]

@@ -1,74 +1,70 @@
-"""Writing a report: the HTML file, and for a study its figures and verdict beside it."""
+"""Writing a report and showing it: the HTML file, its figures, what stands beside it, the terminal."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from rich.console import RenderableType
 
 from gradprobe.errors import InputError
-from gradprobe.reports.compare.summary import Summary, summarise
-from gradprobe.reports.writing import write_file
+from gradprobe.records.writing import write_atomically
+from gradprobe.reports.compare.summary import Summary
+from gradprobe.reports.kinds import Loaded, load
+from gradprobe.reports.kit.document import Document
+from gradprobe.reports.kit.png import draw
+from gradprobe.reports.kit.terminal import show as in_terminal
 from gradprobe.trace import Trace
 
-if TYPE_CHECKING:
-    from gradprobe.reports.kit.image import Image
 
-
-def report(source: Trace | Summary | str | Path, out: str | Path | None = None) -> Path:
-    """Write the report of a trace or a study, finished or not, and return the path of the HTML file.
+def report(source: Trace | Summary | Loaded | str | Path, out: str | Path | None = None) -> Path:
+    """Write the report of a trace or a study of any kind, finished or not; return the path of the HTML file.
 
     Args:
-        source: a trace, the folder of a trace, the folder of a study, or a summary of one of them.
+        source: a trace, the folder of a trace, the folder of a study, or what was loaded from one of them.
         out: the HTML file. By default report.html in the source's folder, where a study also gets
-            figures/*.png and verdict.json.
+            figures/*.png, and a comparison verdict.json.
 
     Raises:
         InputError: the source is neither a study nor a trace, or the report cannot be written there.
         TraceError: the trace is damaged, foreign or from a later version.
     """
-    summary = source if isinstance(source, Summary) else summarise(source)
-    target = _target(summary, out)
-    images = draw(summary)
+    loaded = source if isinstance(source, Loaded) else load(source)
+    if out is not None:
+        return write(loaded.document, Path(out))
+    if loaded.folder is None:
+        raise InputError("out: expected the HTML file to write, got None; a trace in memory has no folder")
+    beside = loaded.files if loaded.of_study else None
+    return write(loaded.document, loaded.folder / "report.html", beside=beside)
+
+
+def show(source: Trace | Summary | Loaded | str | Path) -> RenderableType:
+    """The report of a trace or a study of any kind for a rich console, from the same sources as `report`."""
+    loaded = source if isinstance(source, Loaded) else load(source)
+    return in_terminal(loaded.document)
+
+
+def write(document: Document, target: Path, *, beside: Mapping[str, str] | None = None) -> Path:
+    """Write a document as HTML and return the path; with `beside`, also its figures and the files in it.
+
+    Each figure is drawn once: the page and the files hold the same images.
+
+    Raises:
+        InputError: the place cannot be written.
+    """
+    from gradprobe.reports.kit.html import render
+
+    images = draw(document)
+    files = {target: render(document, images).encode()}
+    if beside is not None:
+        files |= {target.with_name("figures") / f"{name}.png": image for name, image in images.items()}
+        files |= {target.with_name(name): content.encode() for name, content in beside.items()}
     try:
-        _write_all(summary, images, target, beside=out is None and summary.of_study)
+        for path, content in files.items():
+            write_atomically(path, content, durable=False)
     except OSError as error:
         raise InputError(
             f"out: expected a place that can be written, got {target} ({error.strerror}); "
             "name another file with --out"
         ) from error
     return target
-
-
-def draw(summary: Summary) -> dict[str, Image]:
-    """The figures of a summary by name, without those that have nothing to show."""
-    from gradprobe.reports.compare.figures import PLATES
-    from gradprobe.reports.kit.canvas import drawing, png
-    from gradprobe.reports.kit.image import Image
-
-    images = {}
-    with drawing():
-        for plate in PLATES:
-            figure = plate.draw(summary)
-            if figure is not None:
-                images[plate.name] = Image(png(figure), plate.describe(summary))
-    return images
-
-
-def _target(summary: Summary, out: str | Path | None) -> Path:
-    if out is not None:
-        return Path(out)
-    if summary.folder is None:
-        raise InputError("out: expected the HTML file to write, got None; a trace in memory has no folder")
-    return summary.folder / "report.html"
-
-
-def _write_all(summary: Summary, images: Mapping[str, Image], target: Path, *, beside: bool) -> None:
-    from gradprobe.reports.compare.verdict_file import verdict_json
-    from gradprobe.reports.kit.html import render
-
-    write_file(target, render(summary, images).encode())
-    if beside:
-        write_file(target.with_name("verdict.json"), verdict_json(summary).encode())
-        for name, image in images.items():
-            write_file(target.with_name("figures") / f"{name}.png", image.png)

@@ -17,7 +17,9 @@ KEY = "sk-test-77c1"
 @pytest.fixture
 def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Drawing takes longer than all else, and is looked at once."""
-    monkeypatch.setattr("gradprobe.reports.nodes.page.FIGURES", {})
+    monkeypatch.setattr(
+        "gradprobe.reports.publish.draw", lambda document: {f.name: b"" for f in document.figures}
+    )
 
 
 @pytest.fixture(scope="module")

@@ -9,20 +9,23 @@ from gradprobe.geometry import FoldProducts, corrected_cosines, signal
 from gradprobe.reports import report, show, summarise
 from gradprobe.reports.compare.batch_sizes import batch_sizes_of, half_batch_cosines
 from gradprobe.reports.compare.corrected import NO_FOCAL_FOLDS, NO_FOLDS, NOTHING, corrected_of
-from gradprobe.reports.compare.corrected_table import corrected as table
-from gradprobe.reports.compare.figures import corrected as figure
-from gradprobe.reports.compare.figures import corrected_heat
+from gradprobe.reports.compare.document import compare_document
+from gradprobe.reports.compare.figures.corrected import all_pairs, by_layer
+from gradprobe.reports.compare.figures.corrected import corrected as figure
 from gradprobe.reports.compare.measured import NO_FOCAL
-from gradprobe.reports.compare.sections import sections
+from gradprobe.reports.compare.tables.corrected import corrected as table
 from gradprobe.trace import GramianRecord, Trace
 from tests.reports import _streams as streams
 from tests.reports import _studies as make
+from tests.reports._shown import drawn
 
 FOCAL = make.TASKS[0]
 
 
 def section_of(summary):
-    return next(part for part in sections(summary) if part.title == "Cosines corrected for noise")
+    return next(
+        part for part in compare_document(summary).sections if part.title == "Cosines corrected for noise"
+    )
 
 
 def screen(summary):
@@ -76,7 +79,7 @@ def test_traces_without_folds_are_told_how_to_get_them(tmp_path):
     trace = make.trace_in_memory()
     summary = summarise(trace)
     assert not table(summary).rows
-    assert figure.draw(summary) is None
+    assert figure(summary) is None
     assert section_of(summary).empty.startswith("Minibatches were measured whole")
     assert "pass rows= to measure" in report(trace, tmp_path / "r.html").read_text(encoding="utf-8")
 
@@ -120,7 +123,7 @@ def test_few_steps_give_a_cosine_without_an_interval():
     summary = summarise(make.trace_in_memory(folds=True, steps=3, noise=0.01))
     assert {row[4] for row in table(summary).rows[1:]} == {"few steps"}
     assert "takes at least 5 blocks" in table(summary).note
-    assert figure.draw(summary) is not None
+    assert drawn(figure(summary))
 
 
 def test_unbounded_intervals_end_in_arrows_within_the_axis():
@@ -132,18 +135,17 @@ def test_unbounded_intervals_end_in_arrows_within_the_axis():
     summary = summarise(trace)
     assert any(math.isinf(one.high) for one in summary.encoders[0].corrected.cosines)
     assert "unbounded" in {row[4] for row in table(summary).rows}
-    (panel,) = figure.draw(summary).axes
-    drawn = [line for line in panel.lines if line.get_marker() in ("<", ">")]
-    assert drawn
+    (panel,) = drawn(figure(summary)).axes
+    assert any(line.get_marker() in ("<", ">") for line in panel.lines)
     assert all(abs(x) <= 1.1 for line in panel.lines for x in line.get_xdata() if not math.isnan(x))
 
 
 def test_hundreds_of_auxiliaries_keep_figure_and_description_small():
     tasks = tuple(f"task {i}" for i in range(120))
     summary = summarise(make.trace_in_memory(tasks=tasks, folds=True, steps=6))
-    (panel,) = figure.draw(summary).axes
+    (panel,) = drawn(figure(summary)).axes
     assert len(panel.get_yticks()) == 30
-    assert len(figure.describe(summary)) < 300
+    assert len(figure(summary).words) < 300
     assert table(summary).folded
 
 
@@ -172,21 +174,18 @@ def test_pairs_and_layers_are_raw_and_corrected_side_by_side():
         assert detail.layers_raw[row] == pytest.approx(own.raw.values)
     # The trunk's product is the sum of its layers', so the report's layers are those of the trunk.
     summary = summarise(trace)
-    for draw, describe in (
-        (corrected_heat.draw_layers, corrected_heat.describe_layers),
-        (corrected_heat.draw_pairs, corrected_heat.describe_pairs),
-    ):
-        panels = [axes.get_title() for axes in draw(summary).axes[:-1]]
+    for heat in (by_layer(summary), all_pairs(summary)):
+        panels = [axes.get_title("left") for axes in drawn(heat).axes[:-1]]
         assert panels == ["this run, raw", "this run, corrected"]
-        assert "told from zero" in describe(summary)
+        assert "told from zero" in heat.words
 
 
 def test_with_very_many_tasks_pairs_and_layers_are_left_out():
     tasks = tuple(f"task {i}" for i in range(31))
     summary = summarise(make.trace_in_memory(tasks=tasks, folds=True, steps=6))
     assert summary.encoders[0].corrected.detail is None
-    assert corrected_heat.draw_pairs(summary) is None
-    assert any("too many pairs" in part.empty for part in sections(summary))
+    assert all_pairs(summary) is None
+    assert any("too many pairs" in part.empty for part in compare_document(summary).sections)
 
 
 def test_raw_cosines_at_other_batch_sizes_are_those_of_larger_batches():

@@ -10,16 +10,17 @@ from rich.console import Console
 from gradprobe import combiners
 from gradprobe.geometry import FoldProducts, fresh_trials, gain, heldout_products, heldout_trials
 from gradprobe.reports import report, show, summarise
-from gradprobe.reports.compare import decision_table
 from gradprobe.reports.compare.corrected import NO_FOLDS, NOTHING
 from gradprobe.reports.compare.decision import NO_HELDOUT, decision_of, outcome_of
-from gradprobe.reports.compare.figures import affinities, focal_weight, gains
+from gradprobe.reports.compare.figures.decision import affinities, focal_weight, gains
 from gradprobe.reports.compare.leverage import ZERO_UPDATE
 from gradprobe.reports.compare.measured import NO_FOCAL
+from gradprobe.reports.compare.tables import decision as decision_table
 from gradprobe.reports.compare.verdict_file import verdict_json
 from gradprobe.trace import GramianRecord, Trace
 from tests.reports import _streams as streams
 from tests.reports import _studies as make
+from tests.reports._shown import drawn
 
 CONFLICT = [[1.0, -0.5, 0.4], [-0.5, 1.0, -0.3], [0.4, -0.3, 1.0]]
 
@@ -134,8 +135,8 @@ def test_page_and_terminal_show_every_gain_and_affinity(summary, tmp_path):
 
 
 def test_figures_draw_what_the_tables_say(summary):
-    forest = gains.draw(summary)
-    assert [panel.get_title() for panel in forest.axes] == [
+    forest = drawn(gains(summary))
+    assert [panel.get_title("left") for panel in forest.axes] == [
         "this run, held-out rows",
         "this run, fresh training rows",
     ]
@@ -148,18 +149,18 @@ def test_figures_draw_what_the_tables_say(summary):
         if each.gain is not None
     ]
     assert dots == pytest.approx(wanted)
-    curve = focal_weight.draw(summary).axes[0].lines[0]
+    curve = drawn(focal_weight(summary)).axes[0].lines[0]
     assert curve.get_ydata() == pytest.approx(100.0 * own.curve.equal_length.values / effect)
-    (panel,) = affinities.draw(summary).axes
+    (panel,) = drawn(affinities(summary)).axes
     assert panel.get_yticklabels()[0].get_text() == "focal"
     for plate in (gains, focal_weight, affinities):
-        assert "this run" in plate.describe(summary)
+        assert "this run" in plate(summary).words
 
 
 def test_without_folds_figures_and_tables_are_left_out_and_the_section_says_why(tmp_path):
     trace = make.trace_in_memory()
     summary = summarise(trace)
-    assert [plate.draw(summary) for plate in (gains, focal_weight, affinities)] == [None] * 3
+    assert [plate(summary) for plate in (gains, focal_weight, affinities)] == [None] * 3
     assert not decision_table.gains(summary).rows
     page = report(trace, tmp_path / "r.html").read_text(encoding="utf-8")
     assert "No minibatch was measured with held-out rows of the focal task" in page
@@ -170,7 +171,7 @@ def test_where_averaging_does_nothing_gains_are_shown_in_their_own_unit():
     noise = streams.trace_of(streams.run(rng, np.zeros((3, streams.WIDTH)), steps=20))
     summary = summarise(noise)
     assert not any("%" in cell for row in decision_table.gains(summary).rows for cell in row)
-    assert gains.draw(summary).axes[0].get_xlabel() == "first-order decrease of focal loss"
+    assert drawn(gains(summary)).axes[0].get_xlabel() == "first-order decrease of focal loss"
 
 
 def test_an_update_without_length_is_undefined_and_said():
@@ -182,14 +183,14 @@ def test_an_update_without_length_is_undefined_and_said():
     rows = {row[1]: row for row in decision_table.gains(summary).rows}
     assert rows["mgda"][4] == f"undefined: {ZERO_UPDATE}"
     assert rows["mgda"][2] == "open"
-    assert gains.draw(summary) is None or "mgda" not in gains.describe(summary)
+    assert gains(summary) is None or "mgda" not in gains(summary).words
 
 
 def test_few_steps_give_gains_without_intervals():
     summary = summarise(streams.trace_of(runs(1, steps=4)[0]))
     rows = {row[1]: row for row in decision_table.gains(summary).rows}
     assert rows["rcgrad"][4].endswith("(few steps)")
-    assert gains.draw(summary) is not None
+    assert drawn(gains(summary))
 
 
 def test_verdict_json_holds_predictions_and_ranked_auxiliaries(summary):
@@ -277,10 +278,9 @@ def test_a_layer_that_the_focal_task_does_not_reach_sets_weights_and_no_length()
 
 def test_the_legend_of_the_focal_weight_figure_has_the_colour_of_every_panels_line(summary):
     (encoder,) = summary.encoders
-    figure = focal_weight.draw(
-        replace(summary, encoders=tuple(replace(encoder, name=name) for name in ("mlp", "dmpnn")))
-    )
-    assert len({panel.get_title().partition(",")[0] for panel in figure.axes}) == 2
+    two = replace(summary, encoders=tuple(replace(encoder, name=name) for name in ("mlp", "dmpnn")))
+    figure = drawn(focal_weight(two))
+    assert len({panel.get_title("left").partition(",")[0] for panel in figure.axes}) == 2
     (legend,) = figure.legends
     named = {
         text.get_text(): handle for text, handle in zip(legend.texts, legend.legend_handles, strict=True)

@@ -8,9 +8,10 @@ from scipy.stats import spearmanr
 
 from gradprobe.records.depth import DepthGraph, DepthKey, DepthOptions, DepthRun, SignalCourse
 from gradprobe.reports.depth.claim import compare, depth_alone, similarity
-from gradprobe.reports.depth.page import depth_page, shown_runs
+from gradprobe.reports.depth.document import depth_document
+from gradprobe.reports.depth.figures import shown_runs
 from gradprobe.reports.depth.summary import summarise_depth
-from gradprobe.reports.kit.page import show_page, write_page
+from tests.reports._shown import screen, written
 
 GRAPH = DepthGraph(
     features=4,
@@ -163,9 +164,8 @@ def test_the_page_shows_every_finding_and_every_figure(tmp_path):
     runs = _runs()
     broken = _course([0.1] * 16, norm=None, finding="expansion")
     runs[-1] = runs[-1].model_copy(update={"gradient": broken, "diverged": 7})
-    page = depth_page(summarise_depth(GRAPH, OPTIONS, runs, {runs[0].key: "out of memory"}))
-    out = write_page(page, tmp_path)
-    html = out.read_text(encoding="utf-8")
+    page = depth_document(summarise_depth(GRAPH, OPTIONS, runs, {runs[0].key: "out of memory"}))
+    html = written(page, tmp_path)
     assert "At 16 layers, test accuracy is" in page.headline
     for text in (
         "expansion 1",
@@ -177,7 +177,7 @@ def test_the_page_shows_every_finding_and_every_figure(tmp_path):
     assert {path.stem for path in (tmp_path / "figures").iterdir()} == {
         "accuracy", "claim", "gradient-norm", "gradient-similarity", "representation-similarity"
     }  # fmt: skip
-    assert show_page(page)
+    assert screen(page)
 
 
 def test_heat_maps_show_the_first_seed_at_the_deepest_depth_that_all_architectures_have():
@@ -187,9 +187,9 @@ def test_heat_maps_show_the_first_seed_at_the_deepest_depth_that_all_architectur
 
 
 def test_a_study_without_a_finished_run_has_a_page_that_says_so(tmp_path):
-    page = depth_page(summarise_depth(GRAPH, OPTIONS, []))
+    page = depth_document(summarise_depth(GRAPH, OPTIONS, []))
     assert page.headline == "No run has finished."
-    assert write_page(page, tmp_path).exists()
+    assert written(page, tmp_path)
 
 
 def test_a_record_survives_its_file():

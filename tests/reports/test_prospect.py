@@ -36,7 +36,7 @@ def series(mean, spread=0.1, *, steps=60, runs=2, seed=0):
 
 
 def outlook(*arguments, **options):
-    return outlooks(make.outcome(*arguments, **options), ["rcgrad"])["rcgrad"]
+    return outlooks(make.outcome(*arguments, **options))["rcgrad"]
 
 
 def predicted(gradients, rows="heldout", *, seed=0, runs=2, **options):
@@ -44,7 +44,7 @@ def predicted(gradients, rows="heldout", *, seed=0, runs=2, **options):
     found = outcome_of(
         [make.run(rng, gradients, **options) for _ in range(runs)], rows, focal="focal", options={}
     )
-    return found, outlooks(found, [each.combiner for each in found.predictions if each.surgery])
+    return found, outlooks(found)
 
 
 @pytest.mark.parametrize("rows", ["heldout", "fresh"])
@@ -157,9 +157,8 @@ def test_the_more_combiners_are_judged_the_stronger_a_gain_must_be():
     averages = series(0.0, spread=1.0, seed=1)
     alone = make.outcome(series(0.03, spread=0.12, steps=60), None, averages)
     crowded = type(alone)(**{**vars(alone), "predictions": many.predictions})
-    assert outlooks(alone, ["rcgrad"])["rcgrad"].prospect is Prospect.GAIN
-    judged = [each.combiner for each in crowded.predictions]
-    assert outlooks(crowded, judged)["rcgrad"].prospect is Prospect.OPEN
+    assert outlooks(alone)["rcgrad"].prospect is Prospect.GAIN
+    assert outlooks(crowded)["rcgrad"].prospect is Prospect.OPEN
 
 
 def test_heldout_rows_judge_where_there_are_enough_steps_and_fresh_ones_else():

@@ -13,9 +13,9 @@ from rich.console import Console
 
 from gradprobe.errors import InputError, TraceError
 from gradprobe.reports import Summary, report, show, summarise
-from gradprobe.reports.compare.figures import PLATES
+from gradprobe.reports.compare.document import compare_document
 from gradprobe.reports.compare.headline import headline
-from gradprobe.reports.kit.numbers import interval, number, paired
+from gradprobe.reports.kit.numbers import difference, number, signed, span
 from gradprobe.trace import GramianRecord, Trace
 from tests.reports import _studies as make
 
@@ -78,7 +78,8 @@ def summary(study):
 def test_a_study_gets_its_report_figures_and_verdict_in_its_folder(study):
     assert (study / "report.html").stat().st_size < 3_000_000
     drawn = {path.stem for path in (study / "figures").iterdir()}
-    assert drawn == {plate.name for plate in PLATES}
+    assert drawn == {figure.name for figure in compare_document(summarise(study)).figures}
+    assert len(drawn) == 17
     for path in (study / "figures").iterdir():
         with Image.open(path) as image:
             assert image.width > 800
@@ -111,9 +112,9 @@ def test_page_terminal_and_descriptions_show_the_numbers_of_the_summary(study, s
             everywhere.append(number(score.estimate.mean))
             if score.difference is not None:
                 everywhere.append(number(score.difference.mean, signed=True))
-                assert paired(score.difference) in alts
+                assert difference(score.difference) in alts
                 if score.difference.seeds > 1:
-                    everywhere.append(interval(score.difference))
+                    everywhere.append(span(score.difference.low, score.difference.high, signed))
         everywhere += [number(leverage.largest) for leverage in encoder.leverages if leverage.steps]
         for text in everywhere:
             for place in (page.text, screen, alts):
@@ -129,7 +130,7 @@ def test_page_terminal_and_descriptions_show_the_numbers_of_the_summary(study, s
 def test_every_section_says_what_to_look_for(study):
     page = (study / "report.html").read_text(encoding="utf-8")
     sections = re.findall(r"<section>\s*<h2>(.*?)</h2>\s*<p class=\"look\">(.*?)</p>", page, re.DOTALL)
-    assert len(sections) == len(re.findall(r"<section>", page)) == 19
+    assert len(sections) == len(re.findall(r"<section>", page)) == 20
     assert all(look.startswith("Look ") and look.endswith(".") for _, look in sections)
 
 
@@ -236,7 +237,7 @@ SOURCES = {
 @pytest.fixture
 def coarse(monkeypatch):
     """Figures of few dots, where only their making is tested."""
-    monkeypatch.setattr("gradprobe.reports.kit.canvas._DPI", 20)
+    monkeypatch.setattr("gradprobe.reports.kit.plots.canvas._DPI", 20)
 
 
 @pytest.mark.usefixtures("coarse")

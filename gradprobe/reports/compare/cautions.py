@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from gradprobe.records.compare import SINGLE_TASK
 from gradprobe.reports.compare.decision import Outcome
 from gradprobe.reports.compare.evidence import Evidence, Finding
-from gradprobe.reports.compare.prospect import Prospect, outlooks, pooled_of, relative, reweighting
+from gradprobe.reports.compare.prospect import Outlook, Prospect, pooled_of, relative, reweighting
 from gradprobe.reports.compare.scores import Metric
-from gradprobe.reports.kit.numbers import join, number
+from gradprobe.reports.kit.numbers import number
+from gradprobe.reports.kit.words import join
 from gradprobe.reports.statistics.paired import Paired
 
 # What does no surgery, and still may beat averaging.
@@ -44,15 +45,16 @@ def score_cautions(
     return parts
 
 
-def gain_cautions(evidence: Sequence[Evidence], outcome: Outcome, surgery: Sequence[str]) -> list[str]:
-    """What predicted gains leave to say; `surgery` are all combiners that could be tried."""
+def gain_cautions(
+    evidence: Sequence[Evidence], outcome: Outcome, outlooks: Mapping[str, Outlook]
+) -> list[str]:
+    """What predicted gains leave to say; `outlooks` are those of all combiners that could be tried."""
     parts = []
     used = {Finding.WOULD_GAIN, Finding.WOULD_NOT} & {entry.finding for entry in evidence}
     if used and outcome.runs == 1:
         parts.append("predicted gains rest on one run")
     judged = {entry.combiner for entry in evidence}
-    others = outlooks(outcome, surgery)
-    untrained = [n for n, found in others.items() if n not in judged and found.prospect is Prospect.GAIN]
+    untrained = [n for n, found in outlooks.items() if n not in judged and found.prospect is Prospect.GAIN]
     if untrained:
         parts.append(f"{join(untrained)}, not trained here, would have gained on {outcome.name}")
     found = reweighting(outcome)

@@ -8,7 +8,8 @@ from enum import StrEnum
 from gradprobe.reports.compare.leverage import THRESHOLD, Leverage
 from gradprobe.reports.compare.prospect import FEWEST_STEPS, Outlook, Prospect
 from gradprobe.reports.compare.scores import Metric
-from gradprobe.reports.kit.numbers import count, interval, number
+from gradprobe.reports.kit.numbers import number, signed, span
+from gradprobe.reports.kit.words import count
 from gradprobe.reports.statistics.paired import Paired
 
 
@@ -94,7 +95,8 @@ def describe_difference(difference: Paired | None, metric: Metric | None) -> str
     text = f"{metric.name} {number(difference.mean, signed=True)} against averaging"
     if difference.seeds == 1:
         return f"{text} on one seed, which has no interval"
-    return f"{text} (95% interval {interval(difference)}, {difference.seeds} paired seeds)"
+    ends = span(difference.low, difference.high, signed)
+    return f"{text} (95% interval {ends}, {difference.seeds} paired seeds)"
 
 
 def measured_steps(leverage: Leverage) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 
 from gradprobe.geometry import FloatArray
 from gradprobe.reports.compare.measured import SCALARS, Measured, geometric_mean, measure
-from gradprobe.reports.statistics.seeds import Band, Estimate, band, mean_defined, over_seeds
+from gradprobe.reports.statistics.seeds import Band, OverSeeds, band, mean_defined, over_seeds
 from gradprobe.trace import SplitName, Trace, TraceHeader
 
 SPLITS: tuple[SplitName, ...] = ("minibatch", "train", "heldout")
@@ -27,9 +27,9 @@ class SplitSummary:
 
     split: SplitName
     steps: int
-    mean: Mapping[str, Estimate]
-    before: Mapping[str, Estimate]
-    end: Mapping[str, Estimate]
+    mean: Mapping[str, OverSeeds]
+    before: Mapping[str, OverSeeds]
+    end: Mapping[str, OverSeeds]
     course: Mapping[str, Band]
     undefined: Mapping[tuple[str, str], int]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gradprobe.reports.compare.summary import Summary
 from gradprobe.reports.compare.verdict import Call
-from gradprobe.reports.kit.numbers import capital, count, join
+from gradprobe.reports.kit.words import capital, count, join
 
 
 def title(summary: Summary) -> str:

@@ -15,7 +15,8 @@ from gradprobe.geometry import Comparison, Gain, discoveries
 from gradprobe.geometry.intervals import FEW_BLOCKS
 from gradprobe.geometry.pooling import Pooled
 from gradprobe.reports.compare.decision import Decision, Outcome
-from gradprobe.reports.kit.numbers import count, number
+from gradprobe.reports.kit.numbers import signed_two_digits, span, two_digits
+from gradprobe.reports.kit.words import count
 from gradprobe.reports.statistics.seeds import NAN
 
 # A gain below this part of what averaging's own step achieves is no reason for surgery.
@@ -64,10 +65,14 @@ def judged_on(decision: Decision) -> Outcome | None:
     return next((found for found in decision.outcomes if found.steps >= FEWEST_STEPS), None)
 
 
-def outlooks(outcome: Outcome, judged: Sequence[str]) -> dict[str, Outlook]:
-    """The prospects of those of the judged combiners that could be tried."""
-    predictions = [found for name in judged if (found := outcome.of(name)) is not None]
-    gains = {found.combiner: found.gain for found in predictions if found.gain is not None}
+def outlooks(outcome: Outcome) -> dict[str, Outlook]:
+    """The prospects of all combiners that do surgery and could be tried.
+
+    The false discovery rate is over all of them, whichever were trained: this is the one set that verdict,
+    cautions and tables read from.
+    """
+    tried = [found for found in outcome.predictions if found.surgery]
+    gains = {found.combiner: found.gain for found in tried if found.gain is not None}
     p_values = np.array([_p_above(gain.equal_length) for gain in gains.values()])
     told = discoveries(p_values, FALSE_DISCOVERIES)
     return {
@@ -110,15 +115,21 @@ def pooled_of(estimate: object) -> Pooled:
     return estimate
 
 
+def unit_of(average: Pooled) -> float:
+    """What gains are shown in: one per cent of averaging's own effect where that is told from 0, else 1."""
+    return float(average) / 100.0 if float(average.low) > 0.0 else 1.0
+
+
 def relative(estimate: Pooled, average: Pooled) -> str:
     """A gain with its 95 % interval, in per cent of averaging's own effect where that is told from 0."""
-    unit, sign = (float(average) / 100.0, " %") if float(average.low) > 0.0 else (1.0, "")
+    unit, sign = unit_of(average), " %" if float(average.low) > 0.0 else ""
     dust = _ROUNDING * abs(float(average))
-    mean, low, high = (
-        number(float(value) / unit if abs(value) > dust else 0.0, signed=True, digits=2)
-        for value in (estimate.values, estimate.low, estimate.high)
-    )
-    return f"{mean}{sign} ({low} to {high}{sign})"
+
+    def write(value: float) -> str:
+        return signed_two_digits(value / unit if abs(value) > dust else 0.0)
+
+    ends = span(float(estimate.low), float(estimate.high), write)
+    return f"{write(float(estimate))}{sign} ({ends}{sign})"
 
 
 def _p_above(found: Comparison) -> float:
@@ -142,7 +153,7 @@ def _outlook(name: str, gain: Gain, outcome: Outcome, *, told: bool) -> Outlook:
             prospect = Prospect.GAIN
         else:
             because = _why_open(both, average, told)
-    control = f"over averaging at its focal share of {number(gain.focal_share, digits=2)}"
+    control = f"over averaging at its focal share of {two_digits(gain.focal_share)}"
     text = (
         f"a predicted gain of {relative(over_average, average)} over averaging, "
         f"{relative(over_control, average)} {control}, on {outcome.name}"

@@ -10,7 +10,7 @@ import numpy as np
 from gradprobe.geometry.pooling import Pooled
 from gradprobe.reports.compare.decision import Outcome
 from gradprobe.reports.compare.prospect import pooled_of
-from gradprobe.reports.kit.numbers import join
+from gradprobe.reports.kit.words import join
 
 # Beyond so many, auxiliaries that are not told apart from nothing are counted, not named.
 _NAMED = 4

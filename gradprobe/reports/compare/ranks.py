@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gradprobe.reports.statistics.seeds import Band, Estimate, band, over_seeds
+from gradprobe.reports.statistics.seeds import Band, OverSeeds, band, over_seeds
 from gradprobe.trace import QuantityRecord, SplitName, Trace
 
 _PREFERRED: tuple[SplitName, ...] = ("heldout", "train", "minibatch")
@@ -21,9 +21,9 @@ class Rank:
     """
 
     split: SplitName
-    raw: Estimate
-    centred: Estimate
-    before: Estimate
+    raw: OverSeeds
+    centred: OverSeeds
+    before: OverSeeds
     rows: int
     width: int
     course: Band

@@ -11,7 +11,7 @@ from gradprobe.records.compare import SINGLE_TASK, StudyManifest
 from gradprobe.reports.compare.candidates import AVERAGE
 from gradprobe.reports.compare.source import Cell
 from gradprobe.reports.statistics.paired import Paired, paired_difference
-from gradprobe.reports.statistics.seeds import NAN, Estimate, over_seeds
+from gradprobe.reports.statistics.seeds import NAN, OverSeeds, over_seeds
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class CombinerScore:
 
     combiner: str
     values: Mapping[int, float]
-    estimate: Estimate
+    estimate: OverSeeds
     difference: Paired | None
 
 

@@ -9,7 +9,7 @@ from gradprobe.reports.compare.evidence import Evidence, Finding
 from gradprobe.reports.compare.measured import NO_FOCAL
 from gradprobe.reports.compare.prospect import FEWEST_STEPS, Outlook, steps_to_settle
 from gradprobe.reports.compare.scores import CombinerScore, Metric
-from gradprobe.reports.kit.numbers import join
+from gradprobe.reports.kit.words import join
 from gradprobe.reports.statistics.paired import Paired, seeds_to_settle
 
 _MOST_SEEDS = 200

@@ -8,8 +8,8 @@ focal task on rows that did not make them (`gradprobe.reports.prospect`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from gradprobe.geometry.pooling import Pooled
@@ -28,7 +28,8 @@ from gradprobe.reports.compare.prospect import (
 from gradprobe.reports.compare.ranking import Ranked, ranked
 from gradprobe.reports.compare.scores import CombinerScore, Metric
 from gradprobe.reports.compare.settling import what_would_settle
-from gradprobe.reports.kit.numbers import count, join, number
+from gradprobe.reports.kit.numbers import number
+from gradprobe.reports.kit.words import count, join
 
 _HELPS = (Finding.BETTER, Finding.WOULD_GAIN)
 
@@ -48,7 +49,8 @@ class Verdict:
 
     `helps` names the combiners that did better than averaging or would have gained, `evidence` covers
     every combiner judged, `settle` says what would settle an open question, `caution` qualifies the
-    verdict. `auxiliaries` are ranked by affinity; empty where nothing could be judged.
+    verdict. `auxiliaries` are ranked by affinity; empty where nothing could be judged. `outlooks` are those
+    of every combiner that could be tried, judged or not, over which the false discovery rate holds.
     """
 
     call: Call
@@ -58,6 +60,7 @@ class Verdict:
     settle: tuple[str, ...]
     caution: str = ""
     auxiliaries: tuple[Ranked, ...] = ()
+    outlooks: Mapping[str, Outlook] = field(default_factory=dict)
 
 
 def decide(
@@ -82,14 +85,14 @@ def decide(
     surgery = [leverage.combiner for leverage in leverages if leverage.surgery]
     judged = [name for name in differences if name in surgery] or surgery
     outcome = judged_on(decision) if decision is not None else None
-    prospects = outlooks(outcome, judged) if outcome is not None else {}
+    prospects = outlooks(outcome) if outcome is not None else {}
     evidence = tuple(
         weigh(name, by_name.get(name), differences.get(name), metric, prospects.get(name)) for name in judged
     )
     call = _call(evidence, weight=outcome is not None and larger_weight_gains(outcome))
     cautions = [
         *score_cautions(evidence, differences, metric),
-        *(gain_cautions(evidence, outcome, surgery) if outcome is not None else ()),
+        *(gain_cautions(evidence, outcome, prospects) if outcome is not None else ()),
         *([assuming] if assuming and call is not Call.INSUFFICIENT else ()),
     ]
     return Verdict(
@@ -100,6 +103,7 @@ def decide(
         settle=what_would_settle(evidence, scores, metric) if call is Call.INSUFFICIENT else (),
         caution="; ".join(cautions),
         auxiliaries=ranked(outcome) if outcome is not None else (),
+        outlooks=prospects,
     )
 
 

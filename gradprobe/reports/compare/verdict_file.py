@@ -35,12 +35,13 @@ import json
 import math
 from typing import Any
 
+from gradprobe.geometry.intervals import LEVEL
 from gradprobe.geometry.pooling import Pooled
 from gradprobe.reports.compare.evidence import Evidence
 from gradprobe.reports.compare.leverage import THRESHOLD, Leverage
 from gradprobe.reports.compare.prospect import FALSE_DISCOVERIES, MARGIN, Outlook
 from gradprobe.reports.compare.summary import EncoderSummary, Summary
-from gradprobe.reports.statistics.paired import LEVEL, Paired
+from gradprobe.reports.statistics.paired import Paired
 
 FORMAT = "gradprobe verdict"
 SCHEMA_VERSION = 1

@@ -10,9 +10,14 @@ import numpy as np
 
 from gradprobe.geometry import FloatArray
 from gradprobe.records.depth import DepthRun, Signal, course, grid
-from gradprobe.reports.statistics.ranks import UNKNOWN, BootstrapInterval, interval_of, redrawn, spearman
-
-FEWEST_CELLS = 6
+from gradprobe.reports.statistics.ranks import (
+    FEWEST_UNITS,
+    UNKNOWN,
+    BootstrapInterval,
+    interval_of,
+    redrawn,
+    spearman,
+)
 
 Moment = Literal["at the start", "at the end"]
 Place = Literal["end of the way", "mean over layers"]
@@ -114,8 +119,8 @@ def _cells(runs: Sequence[DepthRun]) -> list[int]:
 
 
 def _reason(values: FloatArray, cells: list[int]) -> str:
-    if len(set(cells)) < FEWEST_CELLS:
-        return f"fewer than {FEWEST_CELLS} depths and architectures with both similarities"
+    if len(set(cells)) < FEWEST_UNITS:
+        return f"fewer than {FEWEST_UNITS} depths and architectures with both similarities"
     if any(len(set(column.tolist())) < 2 for column in values.T):
         return "a similarity or the accuracy is the same in all runs"
     return ""

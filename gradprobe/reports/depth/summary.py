@@ -17,7 +17,7 @@ from gradprobe.reports.depth.claim import (
 )
 from gradprobe.reports.statistics.paired import Paired, paired_difference
 from gradprobe.reports.statistics.ranks import BootstrapInterval
-from gradprobe.reports.statistics.seeds import Estimate, over_seeds
+from gradprobe.reports.statistics.seeds import OverSeeds, over_seeds
 
 DEEP = 16
 """Layers from which on a network counts as deep where depths are pooled."""
@@ -30,8 +30,8 @@ class DepthCell:
     variant: str
     layers: int
     runs: tuple[DepthRun, ...]
-    test: Estimate
-    train: Estimate
+    test: OverSeeds
+    train: OverSeeds
     diverged: int
     gradient: Counter[Finding]
     representation: Counter[Finding]

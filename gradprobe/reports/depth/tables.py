@@ -7,10 +7,10 @@ from collections import Counter
 
 from gradprobe.geometry.diagnosis import ALIKE, EXPANDED, VANISHED
 from gradprobe.records.depth import Finding
-from gradprobe.reports.compare.cells import Table, estimate_cell
 from gradprobe.reports.depth.claim import Comparison
 from gradprobe.reports.depth.summary import DepthCell, DepthSummary
-from gradprobe.reports.kit.numbers import ABSENT, number, paired
+from gradprobe.reports.kit.document import Table, facts
+from gradprobe.reports.kit.numbers import ABSENT, cell, difference, number, signed, with_span
 from gradprobe.reports.statistics.ranks import BootstrapInterval
 
 _FINDINGS: tuple[Finding, ...] = ("oversmoothing", "vanishing", "expansion", "none")
@@ -32,7 +32,9 @@ def accuracies(summary: DepthSummary) -> Table:
 
 def gains(summary: DepthSummary) -> Table:
     """What normalisation gains at each depth."""
-    rows = [(str(layers), paired(gain), str(gain.seeds)) for layers, gain in sorted(summary.gains.items())]
+    rows = [
+        (str(layers), difference(gain), str(gain.seeds)) for layers, gain in sorted(summary.gains.items())
+    ]
     return Table(
         "Gain from normalisation",
         ("layers", "test accuracy, normalised minus not", "seeds"),
@@ -45,16 +47,16 @@ def findings(summary: DepthSummary) -> Table:
     """The diagnoses by depth and architecture, when training starts and ends."""
     rows = [
         (
-            cell.variant,
-            str(cell.layers),
-            _counts(Counter(run.gradient.findings[0] for run in cell.runs)),
-            _counts(cell.gradient),
-            _counts(Counter(run.representation.findings[0] for run in cell.runs)),
-            _counts(cell.representation),
-            estimate_cell(cell.train),
-            str(cell.diverged),
+            own.variant,
+            str(own.layers),
+            _counts(Counter(run.gradient.findings[0] for run in own.runs)),
+            _counts(own.gradient),
+            _counts(Counter(run.representation.findings[0] for run in own.runs)),
+            _counts(own.representation),
+            cell(own.train),
+            str(own.diverged),
         )
-        for cell in summary.cells
+        for own in summary.cells
     ]
     return Table(
         "What gradients and representations do",
@@ -128,7 +130,7 @@ def options(summary: DepthSummary) -> Table:
         ("measured", f"every {shared.probe_every} epochs and at the last"),
         ("seconds", number(sum(run.seconds for cell in summary.cells for run in cell.runs))),
     ]
-    return Table("The runs", ("", ""), tuple(rows), names=2)
+    return facts("The runs", tuple(rows))
 
 
 def failures(summary: DepthSummary) -> Table:
@@ -136,8 +138,8 @@ def failures(summary: DepthSummary) -> Table:
     return Table("Runs that failed", ("run", "why"), tuple(summary.failures.items()), names=2)
 
 
-def _accuracy(cell: DepthCell | None) -> str:
-    return ABSENT if cell is None else estimate_cell(cell.test)
+def _accuracy(found: DepthCell | None) -> str:
+    return ABSENT if found is None else cell(found.test)
 
 
 def _counts(found: Counter[Finding]) -> str:
@@ -160,5 +162,4 @@ def _claim(comparison: Comparison) -> tuple[str, ...]:
 def _interval(found: BootstrapInterval) -> str:
     if math.isnan(found.value):
         return ABSENT
-    value, low, high = (number(bound, signed=True) for bound in (found.value, found.low, found.high))
-    return f"{value}\n{low} to {high}"
+    return with_span(found.value, found.low, found.high, signed, below=True)

@@ -7,7 +7,8 @@ from collections import Counter
 from gradprobe.records.depth import Finding, Signal, course
 from gradprobe.reports.depth.claim import Comparison
 from gradprobe.reports.depth.summary import DEEP, DepthSummary
-from gradprobe.reports.kit.numbers import capital, count, join, number, paired, spread
+from gradprobe.reports.kit.numbers import difference, number, ranged
+from gradprobe.reports.kit.words import capital, count, join
 
 
 def headline(summary: DepthSummary) -> str:
@@ -18,10 +19,10 @@ def headline(summary: DepthSummary) -> str:
     own = [cell for cell in summary.cells if cell.variant == variant]
     deepest, best = max(own, key=lambda c: c.layers), max(own, key=lambda c: c.test.mean)
     known = [(v, cell) for v in summary.variants if (cell := summary.cell(v, deepest.layers)) is not None]
-    said = join([f"{spread(cell.test)} for {name}" for name, cell in known])
+    said = join([f"{ranged(cell.test)} for {name}" for name, cell in known])
     return (
         f"At {deepest.layers} layers, test accuracy is {said} networks; {variant} networks are at their "
-        f"best with {best.layers} layers, at {spread(best.test)}."
+        f"best with {best.layers} layers, at {ranged(best.test)}."
     )
 
 
@@ -58,7 +59,7 @@ def _gain(summary: DepthSummary) -> str:
     if not summary.gains:
         return ""
     layers = max(summary.gains)
-    return f"Normalisation changes test accuracy at {layers} layers by {paired(summary.gains[layers])}."
+    return f"Normalisation changes test accuracy at {layers} layers by {difference(summary.gains[layers])}."
 
 
 def _deep(summary: DepthSummary, variant: str) -> str:

@@ -14,10 +14,11 @@ from typing import Literal
 import numpy as np
 
 from gradprobe.records.dynamics import NAMES, Method
-from gradprobe.reports.dynamics.ranks import RankCorrelation, rank_correlation
 from gradprobe.reports.dynamics.summary import DynamicsSummary, GraphSummary
-from gradprobe.reports.kit.numbers import count, interval, number
+from gradprobe.reports.kit.numbers import number, signed, signed_two_digits, span, two_digits
+from gradprobe.reports.kit.words import count
 from gradprobe.reports.statistics.paired import Paired, paired_difference
+from gradprobe.reports.statistics.ranks import RankCorrelation, rank_correlation
 
 OfGraph = Callable[[GraphSummary], float]
 Outcome = Literal["confirmed", "not confirmed", "not testable here"]
@@ -162,8 +163,7 @@ def _faster(summary: DynamicsSummary) -> Claim:
     known = [ratio for ratio in ratios if np.isfinite(ratio)]
     middle = median(known) if known else np.nan
     said = (
-        f"median {number(middle, digits=2)} times, from {number(min(known), digits=2)} to "
-        f"{number(max(known), digits=2)}"
+        f"median {two_digits(middle)} times, from {span(min(known), max(known), two_digits)}"
         if known
         else "no graph has both"
     )
@@ -188,13 +188,15 @@ def _by_graph(values: Sequence[float]) -> Mapping[int, float]:
 def _paired(difference: Paired) -> str:
     if not difference.seeds:
         return "no graph"
-    mean = number(difference.mean, signed=True, digits=2)
-    return f"{mean} ({interval(difference)}, {count(difference.seeds, 'graph')})"
+    graphs = count(difference.seeds, "graph")
+    if difference.seeds == 1:
+        return f"{signed_two_digits(difference.mean)} ({graphs}, so no interval)"
+    ends = span(difference.low, difference.high, signed)
+    return f"{signed_two_digits(difference.mean)} ({ends}, {graphs})"
 
 
 def _correlation(found: RankCorrelation) -> str:
     if found.reason:
         return found.reason
-    low, high = number(found.low, signed=True, digits=2), number(found.high, signed=True, digits=2)
-    value = number(found.value, signed=True, digits=2)
-    return f"rank correlation {value} ({low} to {high}, {count(found.graphs, 'graph')})"
+    ends = span(found.low, found.high, signed_two_digits)
+    return f"rank correlation {signed_two_digits(found.value)} ({ends}, {count(found.graphs, 'graph')})"

@@ -22,7 +22,7 @@ from gradprobe.records.dynamics import (
 from gradprobe.records.graph import GraphRecord
 from gradprobe.reports.statistics.paired import Paired, paired_difference
 from gradprobe.reports.statistics.ranks import spearman
-from gradprobe.reports.statistics.seeds import NAN, Estimate, over_seeds
+from gradprobe.reports.statistics.seeds import NAN, OverSeeds, over_seeds
 
 Name = Literal["kernel_graph", "kernel_target", "graph_target"]
 HOMOPHILIC = 0.5
@@ -47,7 +47,7 @@ class GraphSummary:
         return self.homophily > HOMOPHILIC
 
     @cached_property
-    def graph_target(self) -> Estimate:
+    def graph_target(self) -> OverSeeds:
         """The centred alignment of the graph with the labels, which no network enters."""
         return over_seeds([_value(run.checkpoints[0].centred, "graph_target") for run in self.runs])
 
@@ -56,7 +56,7 @@ class GraphSummary:
         """The alignment of graph and labels between all labelled nodes, where that was measured."""
         return self.runs[0].whole
 
-    def during(self, network: Network, name: Name) -> Estimate:
+    def during(self, network: Network, name: Name) -> OverSeeds:
         """A centred alignment of a network's kernel, averaged over the checkpoints of a run."""
         return over_seeds([_mean(run.course(network), name) for run in self.runs])
 
@@ -64,7 +64,15 @@ class GraphSummary:
         """By seed, a centred alignment at one of the checkpoints."""
         return {run.key.seed: _value(run.course(network)[place].centred, name) for run in self.runs}
 
-    def accuracy(self, method: Method) -> Estimate:
+    def start(self, name: Name) -> float:
+        """A centred alignment of the GCN's kernel at the first checkpoint, mean over seeds."""
+        return float(np.mean(list(self.at("gcn", name, 0).values())))
+
+    def finish(self, name: Name) -> float:
+        """A centred alignment of the GCN's kernel at the last checkpoint, mean over seeds."""
+        return float(np.mean(list(self.at("gcn", name, -1).values())))
+
+    def accuracy(self, method: Method) -> OverSeeds:
         """Test accuracy of a method."""
         return over_seeds(list(self.by_seed(method).values()))
 
@@ -82,7 +90,7 @@ class GraphSummary:
         return paired_difference(self.at("gcn", "kernel_graph", -1), self.at("gcn", "kernel_graph", 0))
 
     @cached_property
-    def together(self) -> Estimate:
+    def together(self) -> OverSeeds:
         """Spearman's correlation, over a GCN's checkpoints, of its alignments with graph and labels."""
         found = []
         for run in self.runs:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 
 from gradprobe.records.dynamics import NAMES
-from gradprobe.reports.compare.cells import Table, estimate_cell
 from gradprobe.reports.dynamics.claims import Claim
 from gradprobe.reports.dynamics.summary import DynamicsSummary, GraphSummary
-from gradprobe.reports.kit.numbers import ABSENT, number, paired
+from gradprobe.reports.kit.document import Table
+from gradprobe.reports.kit.numbers import ABSENT, cell, difference, number
 from gradprobe.reports.statistics.seeds import over_seeds
 
 
@@ -53,12 +53,12 @@ def alignments(summary: DynamicsSummary) -> Table:
             (
                 graph.facts.name,
                 number(graph.homophily, digits=2),
-                estimate_cell(graph.graph_target),
+                cell(graph.graph_target),
                 ABSENT if graph.whole is None else number(graph.whole),
-                estimate_cell(graph.during("gcn", "kernel_graph")),
+                cell(graph.during("gcn", "kernel_graph")),
                 number(graph.rise.mean, signed=True, digits=2),
-                estimate_cell(graph.during("gcn", "kernel_target")),
-                estimate_cell(graph.during("mlp", "kernel_target")),
+                cell(graph.during("gcn", "kernel_target")),
+                cell(graph.during("mlp", "kernel_target")),
             )
             for graph in summary.graphs
         ),
@@ -99,10 +99,10 @@ def accuracies(summary: DynamicsSummary) -> Table:
                 graph.facts.name,
                 number(graph.homophily, digits=2),
                 *(
-                    estimate_cell(found) if (found := graph.accuracy(method)).seeds else ABSENT
+                    cell(found) if (found := graph.accuracy(method)).seeds else ABSENT
                     for method in summary.methods
                 ),
-                paired(graph.difference("gcn", "mlp")),
+                difference(graph.difference("gcn", "mlp")),
             )
             for graph in summary.graphs
         ),

@@ -18,7 +18,7 @@ from gradprobe.records.editing import (
 )
 from gradprobe.records.graph import GraphRecord
 from gradprobe.reports.statistics.paired import Paired, paired_difference
-from gradprobe.reports.statistics.seeds import NAN, Estimate, mean_defined, over_seeds
+from gradprobe.reports.statistics.seeds import NAN, OverSeeds, mean_defined, over_seeds
 
 BASELINES: Mapping[Method, Method] = {
     "gre": "gd",
@@ -71,6 +71,7 @@ class Saved:
 class MethodSummary:
     """One method under one protocol on one model; estimates are over seeds, of means over each seed's edits.
 
+    `test` and `train` are its courses by seed; `lost` and `worst` the mean and the largest fall over edits.
     `saved` is what it saves against its baseline; None for the baseline. `opposed_before` and
     `opposed_after` are shares of the anchors that the edit opposes at its first step.
     """
@@ -80,16 +81,20 @@ class MethodSummary:
     method: Method
     seeds: tuple[int, ...]
     runs: tuple[MethodRun, ...]
-    success: Estimate
-    retained: Estimate
-    steps: Estimate
-    seconds: Estimate
+    success: OverSeeds
+    retained: OverSeeds
+    steps: OverSeeds
+    seconds: OverSeeds
     test: tuple[Drawdown, ...]
     train: tuple[Drawdown, ...]
-    loss_rise: Estimate
-    opposed_before: Estimate
-    opposed_after: Estimate
-    freshness: Estimate
+    test_lost: OverSeeds
+    test_worst: OverSeeds
+    train_lost: OverSeeds
+    train_worst: OverSeeds
+    loss_rise: OverSeeds
+    opposed_before: OverSeeds
+    opposed_after: OverSeeds
+    freshness: OverSeeds
     saved: Saved | None
 
 
@@ -102,10 +107,10 @@ class Inconsistency:
     """
 
     model: ModelKind
-    rmse: tuple[Estimate, Estimate]
-    relative: tuple[Estimate, Estimate]
-    cosine: tuple[Estimate, Estimate]
-    opposed: tuple[Estimate, Estimate]
+    rmse: tuple[OverSeeds, OverSeeds]
+    relative: tuple[OverSeeds, OverSeeds]
+    cosine: tuple[OverSeeds, OverSeeds]
+    opposed: tuple[OverSeeds, OverSeeds]
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,7 +187,7 @@ def cosines(run: MethodRun) -> tuple[np.ndarray, np.ndarray]:
 def _method(model: ModelKind, protocol: Protocol, method: Method, cells: Sequence[EditRun]) -> MethodSummary:
     runs = {cell.key.seed: _find(cell, protocol, method) for cell in cells}
 
-    def over(value: Callable[[MethodRun], float]) -> Estimate:
+    def over(value: Callable[[MethodRun], float]) -> OverSeeds:
         return over_seeds([value(run) for run in runs.values()])
 
     return MethodSummary(
@@ -197,6 +202,10 @@ def _method(model: ModelKind, protocol: Protocol, method: Method, cells: Sequenc
         seconds=over(lambda run: float(np.mean([edit.seconds for edit in run.edits]))),
         test=tuple(test_drawdown(run) for run in runs.values()),
         train=tuple(train_drawdown(run) for run in runs.values()),
+        test_lost=over(lambda run: test_drawdown(run).mean),
+        test_worst=over(lambda run: test_drawdown(run).worst),
+        train_lost=over(lambda run: train_drawdown(run).mean),
+        train_worst=over(lambda run: train_drawdown(run).worst),
         loss_rise=over(loss_rise),
         opposed_before=over(lambda run: _share_negative(cosines(run)[0])),
         opposed_after=over(lambda run: _share_negative(cosines(run)[1])),
@@ -225,7 +234,7 @@ def _saved(protocol: Protocol, method: Method, cells: Sequence[EditRun]) -> Save
 
 
 def _inconsistency(model: ModelKind, cells: Sequence[EditRun]) -> Inconsistency:
-    def over(value: Callable[[np.ndarray], float], field: str) -> tuple[Estimate, Estimate]:
+    def over(value: Callable[[np.ndarray], float], field: str) -> tuple[OverSeeds, OverSeeds]:
         wrong, right = (
             over_seeds([value(_values(cell, field, right=hit)) for cell in cells]) for hit in (False, True)
         )

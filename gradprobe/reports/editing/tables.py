@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from gradprobe.records.editing import NAMES, ModelKind, Protocol
-from gradprobe.reports.compare.cells import Table, estimate_cell
 from gradprobe.reports.editing.summary import (
     BASELINES,
-    Drawdown,
     EditSummary,
     Inconsistency,
     MethodSummary,
 )
-from gradprobe.reports.kit.numbers import ABSENT, count, number, paired
-from gradprobe.reports.statistics.seeds import Estimate, over_seeds
+from gradprobe.reports.kit.document import Table, facts
+from gradprobe.reports.kit.numbers import ABSENT, cell, difference, number
+from gradprobe.reports.kit.words import count
+from gradprobe.reports.statistics.seeds import over_seeds
 
 
 def outcomes(summary: EditSummary, model: ModelKind, protocol: Protocol) -> Table:
@@ -48,9 +46,9 @@ def savings(summary: EditSummary) -> Table:
             found.protocol,
             NAMES[found.method],
             NAMES[BASELINES[found.method]],
-            *(paired(part) for part in (found.saved.test, found.saved.train, found.saved.loss)),
+            *(difference(part) for part in (found.saved.test, found.saved.train, found.saved.loss)),
             number(1.0 - found.opposed_after.mean) if found.opposed_after.seeds else ABSENT,
-            estimate_cell(found.freshness) if found.freshness.seeds else ABSENT,
+            cell(found.freshness) if found.freshness.seeds else ABSENT,
         )
         for found in summary.methods
         if found.saved is not None
@@ -119,7 +117,7 @@ def options(summary: EditSummary) -> Table:
         *_trained(summary),
         ("seconds", number(sum(run.seconds for run in summary.runs))),
     ]
-    return Table("The runs", ("", ""), tuple(rows), names=2)
+    return facts("The runs", tuple(rows))
 
 
 def failures(summary: EditSummary) -> Table:
@@ -130,27 +128,19 @@ def failures(summary: EditSummary) -> Table:
 def _outcome(found: MethodSummary) -> tuple[str, ...]:
     return (
         NAMES[found.method],
-        estimate_cell(found.success),
-        estimate_cell(found.retained),
-        *(
-            estimate_cell(_over(drawdowns, kind))
-            for drawdowns in (found.test, found.train)
-            for kind in ("mean", "worst")
-        ),
-        estimate_cell(found.loss_rise),
-        estimate_cell(found.steps),
-        estimate_cell(found.seconds),
+        cell(found.success),
+        cell(found.retained),
+        *map(cell, (found.test_lost, found.test_worst, found.train_lost, found.train_worst)),
+        cell(found.loss_rise),
+        cell(found.steps),
+        cell(found.seconds),
     )
-
-
-def _over(drawdowns: Sequence[Drawdown], kind: str) -> Estimate:
-    return over_seeds([getattr(drawdown, kind) for drawdown in drawdowns])
 
 
 def _inconsistency(found: Inconsistency) -> list[tuple[str, ...]]:
     fields = (found.rmse, found.relative, found.cosine, found.opposed)
     return [
-        (NAMES[found.model], name, *(estimate_cell(field[side]) for field in fields))
+        (NAMES[found.model], name, *(cell(field[side]) for field in fields))
         for side, name in enumerate(("predicted wrongly", "predicted right"))
     ]
 

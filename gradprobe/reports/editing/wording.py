@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from gradprobe.records.editing import NAMES
 from gradprobe.reports.editing.summary import BASELINES, EditSummary, MethodSummary
-from gradprobe.reports.kit.numbers import count, interval, join, number, spread
+from gradprobe.reports.kit.numbers import number, ranged, signed, span
+from gradprobe.reports.kit.words import count, join
 from gradprobe.reports.statistics.paired import Paired
-from gradprobe.reports.statistics.seeds import over_seeds
 
 
 def headline(summary: EditSummary) -> str:
@@ -34,7 +34,7 @@ def points(summary: EditSummary) -> tuple[str, ...]:
     if short:
         failed = join(
             [
-                f"{NAMES[found.method]} on {NAMES[found.model]} ({found.protocol}) {spread(found.success)}"
+                f"{NAMES[found.method]} on {NAMES[found.model]} ({found.protocol}) {ranged(found.success)}"
                 for found in short
             ]
         )
@@ -45,14 +45,15 @@ def points(summary: EditSummary) -> tuple[str, ...]:
 
 
 def _lost(found: MethodSummary) -> str:
-    return number(over_seeds([drawdown.mean for drawdown in found.test]).mean)
+    return number(found.test_lost.mean)
 
 
 def _saved(found: MethodSummary, saved: Paired) -> str:
     verb = "saves" if saved.mean > 0 else "costs"
     name = f"{NAMES[found.model]}, {found.protocol}: {NAMES[found.method]}"
     against = NAMES[BASELINES[found.method]]
-    return f"{name} {verb} {number(abs(saved.mean))} of test accuracy against {against} ({interval(saved)})."
+    ends = span(saved.low, saved.high, signed)
+    return f"{name} {verb} {number(abs(saved.mean))} of test accuracy against {against} ({ends})."
 
 
 def _tally(what: str, differences: list[Paired]) -> str:

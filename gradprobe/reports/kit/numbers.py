@@ -1,26 +1,37 @@
-"""Numbers and lists as the report writes them: one way in HTML, terminal and figures' descriptions."""
+"""Numbers, ranges and percentages as every report writes them: in tables, sentences and figures alike."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-
-from gradprobe.reports.statistics.paired import Paired
-from gradprobe.reports.statistics.seeds import Estimate
+from collections.abc import Callable
+from typing import Protocol
 
 UNDEFINED = "undefined"
 ABSENT = "–"
-SPLIT_NAMES: Mapping[str, str] = {"minibatch": "minibatch", "heldout": "held-out", "train": "train"}
-QUANTITY_NAMES: Mapping[str, str] = {
-    "cosine": "focal–auxiliary cosine",
-    "norm_ratio": "norm ratio",
-    "overlap": "gradient overlap",
-    "conflict_energy": "conflict energy",
-    "conflict_energy_per_pair": "conflict energy per pair",
-    "negative_fraction": "negative fraction",
-    "negative_mass": "negative mass",
-}
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+# How one number is written, such as `number` or a partial of it.
+Format = Callable[[float], str]
+
+
+class Ranged(Protocol):
+    """A number over seeds with two ends: an interval, or the lowest and the highest seed."""
+
+    @property
+    def mean(self) -> float:
+        """The number itself."""
+
+    @property
+    def low(self) -> float:
+        """The lower end; NaN where there is none."""
+
+    @property
+    def high(self) -> float:
+        """The upper end; NaN where there is none."""
+
+    @property
+    def seeds(self) -> int:
+        """The seeds behind it."""
 
 
 def number(value: float, *, signed: bool = False, digits: int = 3) -> str:
@@ -31,8 +42,7 @@ def number(value: float, *, signed: bool = False, digits: int = 3) -> str:
     """
     if math.isnan(value):
         return UNDEFINED
-    sign = "−" if value < 0 else "+" if signed and value > 0 else ""
-    return sign + _magnitude(abs(value), digits)
+    return _sign(value, signed=signed) + _magnitude(abs(value), digits)
 
 
 def decimal(value: float, places: int, *, signed: bool = False) -> str:
@@ -44,9 +54,87 @@ def decimal(value: float, places: int, *, signed: bool = False) -> str:
     if not math.isfinite(value):
         return number(value, signed=signed)
     text = f"{abs(value):.{places}f}"
-    if float(text) == 0.0:
-        return text
-    return ("−" if value < 0.0 else "+" if signed else "") + text
+    return text if float(text) == 0.0 else _sign(value, signed=signed) + text
+
+
+def signed(value: float) -> str:
+    """A number with its sign, for differences and correlations.
+
+    >>> signed(0.5)
+    '+0.500'
+    """
+    return number(value, signed=True)
+
+
+def two_digits(value: float) -> str:
+    """A number to two digits, where more would promise too much.
+
+    >>> two_digits(0.1234)
+    '0.12'
+    """
+    return number(value, digits=2)
+
+
+def signed_two_digits(value: float) -> str:
+    """A number to two digits with its sign.
+
+    >>> signed_two_digits(0.1234)
+    '+0.12'
+    """
+    return number(value, digits=2, signed=True)
+
+
+def percent(share: float) -> str:
+    """A share as a percentage to two digits.
+
+    >>> percent(0.125)
+    '12%'
+    """
+    return f"{two_digits(100.0 * share)}%"
+
+
+def span(low: float, high: float, write: Format = number) -> str:
+    """From one end to the other.
+
+    >>> span(-1.0, 2.0, signed)
+    '−1.00 to +2.00'
+    """
+    return f"{write(low)} to {write(high)}"
+
+
+def with_span(value: float, low: float, high: float, write: Format = number, *, below: bool = False) -> str:
+    """A number with its ends in brackets, or `below` it in a cell of a table; alone where it has none.
+
+    >>> with_span(0.5, -1.0, 2.0, two_digits), with_span(0.5, float("nan"), float("nan"))
+    ('0.50 (−1.0 to 2.0)', '0.500')
+    """
+    if math.isnan(low) or math.isnan(high):
+        return write(value)
+    return (
+        f"{write(value)}\n{span(low, high, write)}" if below else f"{write(value)} ({span(low, high, write)})"
+    )
+
+
+def ranged(found: Ranged, write: Format = number) -> str:
+    """A mean over seeds with its ends in brackets, where there are several seeds."""
+    return with_span(found.mean, found.low, found.high, write) if found.seeds > 1 else write(found.mean)
+
+
+def cell(found: Ranged | None, write: Format = number) -> str:
+    """A mean over seeds, with its ends on a second line where there are several seeds; a dash for None."""
+    if found is None:
+        return ABSENT
+    below = found.seeds > 1
+    return with_span(found.mean, found.low, found.high, write, below=True) if below else write(found.mean)
+
+
+def difference(found: Ranged) -> str:
+    """A difference paired by seed with its interval, which takes two seeds."""
+    return ranged(found, signed) + ("" if found.seeds > 1 else " (one seed)")
+
+
+def _sign(value: float, *, signed: bool) -> str:
+    return "−" if value < 0 else "+" if signed and value > 0 else ""
 
 
 def _magnitude(value: float, digits: int) -> str:
@@ -59,58 +147,3 @@ def _magnitude(value: float, digits: int) -> str:
     if -4 <= power < 6:
         return f"{float(f'{mantissa}e{power}'):.{max(digits - 1 - power, 0)}f}"
     return f"{mantissa}×10{str(power).translate(_SUPERSCRIPT)}"
-
-
-def spread(estimate: Estimate) -> str:
-    """A mean over seeds with its lowest and highest seed, where there are several."""
-    if estimate.seeds < 2:
-        return number(estimate.mean)
-    return f"{number(estimate.mean)} ({number(estimate.low)} to {number(estimate.high)})"
-
-
-def interval(paired: Paired) -> str:
-    """The interval of a paired difference."""
-    return f"{number(paired.low, signed=True)} to {number(paired.high, signed=True)}"
-
-
-def capital(sentence: str) -> str:
-    """A sentence with a capital at its beginning."""
-    return sentence[:1].upper() + sentence[1:]
-
-
-def paired(difference: Paired) -> str:
-    """A paired difference with its interval, where it has one."""
-    mean = number(difference.mean, signed=True)
-    return f"{mean} ({interval(difference)})" if difference.seeds > 1 else f"{mean} (one seed)"
-
-
-def count(amount: int, noun: str) -> str:
-    """An amount with its noun in the right number.
-
-    >>> count(1, "seed"), count(3, "seed")
-    ('1 seed', '3 seeds')
-    """
-    return f"{amount} {noun}{'' if amount == 1 else 's'}"
-
-
-def join(names: Sequence[str]) -> str:
-    """A list in words.
-
-    >>> join(["a", "b", "c"])
-    'a, b and c'
-    """
-    if len(names) < 2:
-        return "".join(names)
-    return f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def shorten(name: str, length: int) -> str:
-    """A name of at most `length` characters, its middle left out.
-
-    >>> shorten("solubility", 5)
-    'so…ty'
-    """
-    if len(name) <= length:
-        return name
-    head = length // 2
-    return f"{name[:head]}…{name[len(name) - (length - head - 1) :]}"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from gradprobe.reports.kit.numbers import count, decimal, join, number
+from gradprobe.reports.kit.numbers import decimal, span, two_digits
+from gradprobe.reports.kit.words import count, join
 from gradprobe.reports.nodes.summary import BASE, NodesSummary, RunSummary
 from gradprobe.reports.statistics.paired import Paired
 
@@ -34,7 +35,7 @@ def points(summary: NodesSummary) -> tuple[str, ...]:
     if tested:
         said.append(
             f"There are {tested:,} test nodes: one of them moves an accuracy by "
-            f"{number(100.0 / tested, digits=2)} points."
+            f"{two_digits(100.0 / tested)} points."
         )
     never = [f"{run.method} on {run.model}" for run in summary.runs if _never_open(run)]
     if never:
@@ -51,9 +52,7 @@ def points(summary: NodesSummary) -> tuple[str, ...]:
     if cost:
         said.append(
             "An update takes, in processor time, "
-            + join(
-                [f"{number(run.slowdown.mean, digits=2)} times the base's with {_name(run)}" for run in cost]
-            )
+            + join([f"{two_digits(run.slowdown.mean)} times the base's with {_name(run)}" for run in cost])
             + "."
         )
     if summary.failed:
@@ -73,7 +72,7 @@ def subtitle(summary: NodesSummary) -> str:
     return " · ".join(
         [
             f"{graph.nodes:,} nodes, {graph.edges:,} edges, {graph.classes} classes",
-            f"homophily {number(graph.homophily, digits=2)}",
+            f"homophily {two_digits(graph.homophily)}",
             join(summary.models),
             f"{finished} of {count(summary.cells, 'run')} finished",
             count(summary.epochs, "epoch"),
@@ -94,7 +93,7 @@ def _finding(found: Paired) -> str:
         return f"is {_by(found.mean)} in one seed, from which nothing follows"
     if found.low == found.high == 0.0:
         return "is the base's in every seed"
-    reach = f"{_points(found.low)} to {_points(found.high)}"
+    reach = span(found.low, found.high, _points)
     if found.excludes_zero:
         return f"is {_by(found.mean)} (95% interval {reach})"
     return f"cannot be told from the base's ({_points(found.mean)} points, 95% interval {reach})"

@@ -26,7 +26,7 @@ from gradprobe.reports.nodes.summary import (
     Starts,
 )
 from gradprobe.reports.statistics.paired import paired_difference
-from gradprobe.reports.statistics.seeds import NAN, Estimate, band, over_seeds
+from gradprobe.reports.statistics.seeds import NAN, OverSeeds, band, over_seeds
 
 _PARTS = {
     "train": "training",
@@ -108,7 +108,7 @@ def _run(model: str, method: str, runs: Sequence[NodeRun], base: Sequence[NodeRu
         open_share=over_seeds(reasoned),
         seconds=over_seeds(list(seconds.values())),
         memory=over_seeds([run.memory / _MIB for run in runs]),
-        slowdown=Estimate(NAN, NAN, NAN, 0)
+        slowdown=OverSeeds(NAN, NAN, NAN, 0)
         if method == BASE
         else over_seeds([own / others[seed] for seed, own in seconds.items() if seed in others]),
     )

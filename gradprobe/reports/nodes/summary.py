@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,8 +10,9 @@ import numpy as np
 from gradprobe.geometry.gramian import BoolArray, FloatArray
 from gradprobe.geometry.graph import FEATURES
 from gradprobe.geometry.intervals import IntArray
+from gradprobe.reports.nodes.words import Told
 from gradprobe.reports.statistics.paired import Paired
-from gradprobe.reports.statistics.seeds import Band, Estimate
+from gradprobe.reports.statistics.seeds import Band, OverSeeds
 
 BASE = "base"
 _MOST = 5
@@ -49,18 +50,18 @@ class RunSummary:
     model: str
     method: str
     seeds: int
-    test: Mapping[str, Estimate]
-    validation: Mapping[str, Estimate]
+    test: Mapping[str, OverSeeds]
+    validation: Mapping[str, OverSeeds]
     differences: Mapping[str, Paired]
     accuracy: Band
     energy: Band
     untouched: int
     open: Band
     openness: Band
-    open_share: Estimate
-    seconds: Estimate
-    memory: Estimate
-    slowdown: Estimate
+    open_share: OverSeeds
+    seconds: OverSeeds
+    memory: OverSeeds
+    slowdown: OverSeeds
 
     @property
     def is_variant(self) -> bool:
@@ -133,7 +134,10 @@ class Snapshot:
 
 @dataclass(frozen=True, eq=False)
 class NodesSummary:
-    """A study of node methods, finished or not; `failed` maps a cell's name to the reason."""
+    """A study of node methods, finished or not; `failed` maps a cell's name to the reason.
+
+    `explanations` are of the snapshot's most conflicted nodes.
+    """
 
     graph: GraphFacts
     runs: tuple[RunSummary, ...]
@@ -144,6 +148,7 @@ class NodesSummary:
     starts: Starts | None
     snapshot: Snapshot | None
     failed: Mapping[str, str]
+    explanations: Sequence[Told] = ()
 
     @property
     def models(self) -> tuple[str, ...]:

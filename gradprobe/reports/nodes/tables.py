@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from gradprobe.geometry.graph import FEATURES
-from gradprobe.reports.compare.cells import Table
-from gradprobe.reports.kit.numbers import ABSENT, count, decimal, number
+from gradprobe.reports.kit.document import Table, facts
+from gradprobe.reports.kit.numbers import ABSENT, cell, decimal, number, percent, two_digits, with_span
+from gradprobe.reports.kit.words import count
 from gradprobe.reports.nodes.summary import BASE, SCORES, NodesSummary, RunSummary, Snapshot
-from gradprobe.reports.statistics.paired import Paired
-from gradprobe.reports.statistics.seeds import Estimate
+from gradprobe.reports.statistics.seeds import OverSeeds
 
 _ROLES = {2.0: "hub", 1.5: "bridge", 1.0: "follower", 0.5: "outlier"}
 
@@ -20,8 +20,8 @@ def scores(summary: NodesSummary) -> Table:
         rows=tuple(
             (
                 _name(summary, run),
-                *(_score_cell(run.test[name]) for name in SCORES),
-                _score_cell(run.validation["accuracy"]),
+                *(cell(run.test[name], _score) for name in SCORES),
+                cell(run.validation["accuracy"], _score),
             )
             for run in summary.runs
         ),
@@ -38,7 +38,7 @@ def differences(summary: NodesSummary) -> Table:
             (
                 _name(summary, run),
                 str(run.differences["accuracy"].seeds),
-                *(_paired_cell(run.differences[name]) for name in SCORES),
+                *(cell(run.differences[name], _score_difference) for name in SCORES),
             )
             for run in summary.runs
             if run.method != BASE and run.differences["accuracy"].seeds
@@ -58,7 +58,7 @@ def costs(summary: NodesSummary) -> Table:
                 _cost_cell(run.seconds, 1000.0),
                 _cost_cell(run.slowdown),
                 _cost_cell(run.memory),
-                f"{number(100.0 * run.open_share.mean, digits=2)}%" if run.method != BASE else ABSENT,
+                percent(run.open_share.mean) if run.method != BASE else ABSENT,
             )
             for run in summary.runs
         ),
@@ -82,7 +82,7 @@ def conditions(summary: NodesSummary) -> Table:
         *summary.options,
         *((f"failed: {name}", reason) for name, reason in summary.failed.items()),
     ]
-    return Table(title="Data, options and failures", columns=(), rows=tuple(rows), names=2, folded=True)
+    return facts("Data, options and failures", tuple(rows), folded=True)
 
 
 def features(snapshot: Snapshot) -> Table:
@@ -94,7 +94,7 @@ def features(snapshot: Snapshot) -> Table:
             (
                 str(snapshot.nodes[at]),
                 str(snapshot.predicted[at]),
-                number(float(snapshot.probability[at]), digits=2),
+                two_digits(float(snapshot.probability[at])),
                 *map(_feature_cell, FEATURES, snapshot.features[at].tolist()),
             )
             for at in snapshot.most_conflicted
@@ -120,19 +120,17 @@ def _feature_cell(name: str, value: float) -> str:
     return _ROLES.get(value, number(value)) if name == "role" else number(value)
 
 
-def _paired_cell(found: Paired) -> str:
-    mean, low, high = (decimal(end, 3, signed=True) for end in (found.mean, found.low, found.high))
-    return f"{mean}\n{low} to {high}" if found.seeds > 1 else mean
+def _score(value: float) -> str:
+    return decimal(value, 3)
 
 
-def _score_cell(found: Estimate) -> str:
-    mean, low, high = (decimal(value, 3) for value in (found.mean, found.low, found.high))
-    return f"{mean}\n{low} to {high}" if found.seeds > 1 else mean
+def _score_difference(value: float) -> str:
+    return decimal(value, 3, signed=True)
 
 
-def _cost_cell(found: Estimate, factor: float = 1.0) -> str:
+def _cost_cell(found: OverSeeds, factor: float = 1.0) -> str:
     """A mean with its range, where seeds differ; a dash where nothing was measured."""
     if not found.seeds:
         return ABSENT
-    mean, low, high = (number(factor * value) for value in (found.mean, found.low, found.high))
-    return mean if low == high else f"{mean}\n{low} to {high}"
+    mean, low, high = (factor * value for value in (found.mean, found.low, found.high))
+    return number(mean) if low == high else with_span(mean, low, high, below=True)

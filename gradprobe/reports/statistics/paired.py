@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtrit
+from scipy.stats import t as student
 
+from gradprobe.geometry.intervals import LEVEL
 from gradprobe.reports.statistics.seeds import NAN
-
-LEVEL = 0.95
 
 
 @dataclass(frozen=True)
@@ -57,8 +56,7 @@ def paired_difference(own: Mapping[int, float], other: Mapping[int, float]) -> P
 
 def half_width(deviation: float, seeds: int) -> float:
     """Half the t interval of a mean of `seeds` values with that standard deviation."""
-    quantile = float(stdtrit(seeds - 1, 0.5 + LEVEL / 2))
-    return quantile * deviation / math.sqrt(seeds)
+    return float(student.ppf(0.5 + LEVEL / 2, seeds - 1)) * deviation / math.sqrt(seeds)
 
 
 def seeds_to_settle(paired: Paired, *, most: int = 200) -> int | None:

@@ -1,4 +1,4 @@
-"""Spearman's rank correlation, with intervals from pieces of evidence drawn anew."""
+"""Spearman's rank correlation, with bootstrap intervals that draw independent units anew."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from gradprobe.geometry import FloatArray
+from gradprobe.geometry.intervals import LEVEL
 
-LEVEL = 0.95
 RESAMPLES = 2000
+FEWEST_UNITS = 6  # independent ones, below which nothing is said of a correlation
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,41 @@ class BootstrapInterval:
         return self.low > 0.0 or self.high < 0.0
 
 
+@dataclass(frozen=True)
+class RankCorrelation:
+    """Spearman's rank correlation over `graphs` graphs with its 95 % bootstrap interval.
+
+    NaN where undefined; `reason` says why.
+    """
+
+    value: float
+    low: float
+    high: float
+    graphs: int
+    reason: str = ""
+
+
 UNKNOWN = BootstrapInterval(np.nan, np.nan, np.nan)
+
+
+def rank_correlation(
+    first: Sequence[float], second: Sequence[float], *, fewest: int = FEWEST_UNITS, seed: int = 0
+) -> RankCorrelation:
+    """The correlation of two numbers a graph; graphs where either is NaN are left out.
+
+    >>> rank_correlation([1, 2, 3, 4, 5, 6], [1, 4, 9, 16, 25, 36]).value
+    1.0
+    """
+    values = np.array([first, second], dtype=np.float64).T.reshape(-1, 2)
+    values = values[~np.isnan(values).any(axis=1)]
+    count = len(values)
+    if count < fewest:
+        return RankCorrelation(np.nan, np.nan, np.nan, count, f"fewer than {fewest} graphs have both")
+    drawn = spearman(values[:, 0], values[:, 1], redrawn(range(count), seed=seed))
+    if np.isnan(drawn[0]):
+        return RankCorrelation(np.nan, np.nan, np.nan, count, "one of the two is the same for all graphs")
+    found = interval_of(drawn)
+    return RankCorrelation(found.value, found.low, found.high, count)
 
 
 def redrawn(cells: Sequence[int], *, seed: int) -> FloatArray:

@@ -14,7 +14,7 @@ NAN = float("nan")
 
 
 @dataclass(frozen=True)
-class Estimate:
+class OverSeeds:
     """Mean over seeds of one number a seed, with the lowest and the highest seed.
 
     `seeds` counts the seeds where it is defined; NaN throughout where there are none.
@@ -52,16 +52,16 @@ def mean_defined(values: FloatArray, axis: int = 0) -> FloatArray:
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
-def over_seeds(values: Sequence[float]) -> Estimate:
+def over_seeds(values: Sequence[float]) -> OverSeeds:
     """Mean, lowest and highest of one value a seed; undefined ones are skipped.
 
     >>> over_seeds([1.0, 3.0, float("nan")])
-    Estimate(mean=2.0, low=1.0, high=3.0, seeds=2)
+    OverSeeds(mean=2.0, low=1.0, high=3.0, seeds=2)
     """
     defined = [value for value in values if not np.isnan(value)]
     if not defined:
-        return Estimate(NAN, NAN, NAN, 0)
-    return Estimate(float(np.mean(defined)), min(defined), max(defined), len(defined))
+        return OverSeeds(NAN, NAN, NAN, 0)
+    return OverSeeds(float(np.mean(defined)), min(defined), max(defined), len(defined))
 
 
 def band(by_seed: Sequence[Mapping[int, float]]) -> Band:

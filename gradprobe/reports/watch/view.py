@@ -15,7 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from gradprobe.errors import InputError
-from gradprobe.reports.kit.numbers import ABSENT, SPLIT_NAMES, count, number, shorten
+from gradprobe.reports.kit.numbers import ABSENT, number
+from gradprobe.reports.kit.words import SPLIT_NAMES, count, shorten
 from gradprobe.reports.watch.follow import Following, Reading
 from gradprobe.reports.watch.sparkline import sparkline
 from gradprobe.trace import SplitName

@@ -8,9 +8,8 @@ from scipy.stats import spearmanr
 
 from gradprobe.records.dynamics import METHODS
 from gradprobe.reports.dynamics.claims import claims
-from gradprobe.reports.dynamics.ranks import rank_correlation
 from gradprobe.reports.dynamics.summary import summarise_dynamics
-from gradprobe.reports.statistics.ranks import spearman
+from gradprobe.reports.statistics.ranks import rank_correlation, spearman
 from tests.reports.dynamics._runs import ACCURACIES, OPTIONS, run, sweep
 
 

@@ -1,13 +1,11 @@
-import io
-
 import pytest
-from rich.console import Console
 
 from gradprobe.records.editing import EditKey
-from gradprobe.reports.editing.page import edit_page
+from gradprobe.reports.editing.document import edit_document
 from gradprobe.reports.editing.summary import summarise_edits
 from gradprobe.reports.editing.wording import headline, points
-from gradprobe.reports.kit.page import Page, show_page, write_page
+from gradprobe.reports.kit.document import Document
+from tests.reports._shown import screen, words, written
 
 from ._cells import GRAPH, OPTIONS, cell
 
@@ -15,8 +13,8 @@ CELLS = [cell(0), cell(1, gain=0.12), cell(2, gain=0.11)]
 
 
 @pytest.fixture(scope="module")
-def page() -> Page:
-    return edit_page(summarise_edits(GRAPH, OPTIONS, CELLS))
+def page() -> Document:
+    return edit_document(summarise_edits(GRAPH, OPTIONS, CELLS))
 
 
 def first_point(*gains: float) -> str:
@@ -40,31 +38,28 @@ def test_a_difference_is_claimed_only_where_its_interval_leaves_zero_out():
     assert points(summarise_edits(GRAPH, OPTIONS, CELLS[:1])) == ()
 
 
-def test_every_figure_that_a_section_names_is_drawn(page):
-    plates = {section.plate for section in page.sections if section.plate}
-    assert plates == set(page.images)
-    assert all(image.png.startswith(b"\x89PNG") and image.alt for image in page.images.values())
+def test_every_figure_is_drawn_and_lies_beside_the_page(page, tmp_path):
+    written(page, tmp_path)
+    assert {path.stem for path in (tmp_path / "figures").glob("*.png")} == set(words(page))
+    assert all(words(page).values())
 
 
 def test_figures_say_their_numbers_in_words(page):
-    images = page.images
-    assert "GD 0.310; GRE+ 0.200" in images["gcn-sequential"].alt
-    assert "GRE+ 0.500 before, 0 after" in images["gcn-sequential-angles"].alt
-    assert "discrepancy 2 of wrong against 5 of right predictions" in images["inconsistency"].alt
+    said = words(page)
+    assert "GD 0.310; GRE+ 0.200" in said["gcn-sequential"]
+    assert "GRE+ 0.500 before, 0 after" in said["gcn-sequential-angles"]
+    assert "discrepancy 2.00 of wrong against 5.00 of right predictions" in said["inconsistency"]
 
 
 def test_the_page_is_written_and_shown_with_names_as_plain_text(page, tmp_path):
-    html = write_page(page, tmp_path).read_text()
-    assert "toy &lt;b&gt;" in html
-    target = io.StringIO()
-    Console(file=target, width=200).print(show_page(page))
-    assert "What rewiring saves" not in target.getvalue()
-    assert "What a method saves" in target.getvalue()
+    assert "toy &lt;b&gt;" in written(page, tmp_path)
+    assert "What rewiring saves" not in screen(page)
+    assert "What a method saves" in screen(page)
 
 
 def test_a_study_without_a_finished_cell_says_why():
     failed = summarise_edits(GRAPH, OPTIONS, [], {EditKey(model="gcn", seed=0): "nothing to edit"})
-    page = edit_page(failed)
+    page = edit_document(failed)
     assert page.headline == "No cell has finished."
     assert page.points == ("1 cell did not finish; the last table says why.",)
     assert ("gcn-seed0", "nothing to edit") in page.sections[-1].tables[1].rows

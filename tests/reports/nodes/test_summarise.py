@@ -2,8 +2,8 @@ import math
 
 import pytest
 
+from gradprobe.reports.nodes.document import nodes_document
 from gradprobe.reports.nodes.headline import points
-from gradprobe.reports.nodes.page import nodes_page
 from gradprobe.reports.nodes.summarise import summarise_nodes
 
 from ._records import run, snapshot, study
@@ -100,9 +100,9 @@ def test_null_is_nan_in_the_snapshot_and_ids_are_kept() -> None:
 
 def test_a_study_of_which_nothing_has_finished_is_a_page_of_reasons() -> None:
     found = summarise_nodes(study(failures={"gcn-base-seed0": "no luck"}))
-    page = nodes_page(found)
+    page = nodes_document(found)
     assert page.headline.startswith("Nothing is compared")
-    assert not page.images
+    assert not page.figures
     assert any("1 run failed" in point for point in page.points)
 
 

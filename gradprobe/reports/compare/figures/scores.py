@@ -1,48 +1,73 @@
-"""The focal test score of every combiner, one panel an encoder."""
+"""The focal test score of every combiner, and its paired difference from averaging."""
 
 from __future__ import annotations
 
 import math
 
-from matplotlib.figure import Figure
-
+from gradprobe.reports.compare.scores import CombinerScore, Metric
 from gradprobe.reports.compare.summary import EncoderSummary, Summary
 from gradprobe.reports.kit import colours
-from gradprobe.reports.kit.canvas import label, panels
-from gradprobe.reports.kit.numbers import join, spread
+from gradprobe.reports.kit.document import Figure
+from gradprobe.reports.kit.numbers import difference, ranged
+from gradprobe.reports.kit.plots.forest import Forest, ForestPanel, Mark, Row, paired_mark
+from gradprobe.reports.kit.words import join
+from gradprobe.reports.statistics.paired import Paired
 
 
-def draw(summary: Summary) -> Figure | None:
+def scores(summary: Summary, metric: Metric) -> Figure | None:
     """A faint dot a seed, a bar at the mean over seeds."""
-    shown = _shown(summary)
-    if not shown or summary.metric is None:
+    shown = [e for e in summary.encoders if any(score.estimate.seeds for score in e.scores)]
+    if not shown:
         return None
-    figure, axes = panels([0.5 + 0.27 * len(summary.combiners)] * len(shown), share_x=True)
-    for panel, encoder in zip(axes, shown, strict=True):
-        for row, score in enumerate(encoder.scores):
-            colour = colours.of_combiner(score.combiner)
-            values = [value for value in score.values.values() if not math.isnan(value)]
-            panel.plot(values, [row] * len(values), "o", color=colour, alpha=0.45, markersize=5)
-            if score.estimate.seeds:
-                mean = [score.estimate.mean]
-                panel.plot(mean, [row], "|", color=colour, markersize=15, markeredgewidth=2.5)
-        panel.set_yticks(range(len(encoder.scores)), [label(score.combiner) for score in encoder.scores])
-        panel.set_ylim(len(encoder.scores) - 0.5, -0.5)
-        panel.set_title(label(encoder.name, 40))
-    axes[-1].set_xlabel(f"{summary.metric.name}, test fold ({summary.metric.direction})")
-    return figure
+    said = [
+        f"{e.name}: {join([f'{s.combiner} {ranged(s.estimate)}' for s in e.scores if s.estimate.seeds])}"
+        for e in shown
+    ]
+    return Figure(
+        name="scores",
+        plot=Forest(
+            tuple(ForestPanel(e.name, tuple(Row(s.combiner, _marks(s)) for s in e.scores)) for e in shown),
+            f"{metric.name}, test fold ({metric.direction})",
+            lines=(),
+            row_height=0.27,
+        ),
+        words=f"Dots of the focal {metric.name} by combiner. " + "; ".join(said) + ".",
+        caption="Dots are seeds, bars their mean.",
+    )
 
 
-def describe(summary: Summary) -> str:
-    """The mean score of every combiner and encoder."""
-    if summary.metric is None:
-        return ""
-    said = []
-    for encoder in _shown(summary):
-        known = [f"{s.combiner} {spread(s.estimate)}" for s in encoder.scores if s.estimate.seeds]
-        said.append(f"{encoder.name}: {join(known)}")
-    return f"Dots of the focal {summary.metric.name} by combiner. " + "; ".join(said) + "."
+def differences(summary: Summary, metric: Metric) -> Figure | None:
+    """Mean over paired seeds and 95 % t interval; one seed gives a hollow dot without an interval."""
+    shown = [(encoder.name, found) for encoder in summary.encoders if (found := _compared(encoder))]
+    if not shown:
+        return None
+    said = [f"{name}: {join([f'{c} {difference(d)}' for c, d in found.items()])}" for name, found in shown]
+    better = "left" if metric.lower_is_better else "right"
+    return Figure(
+        name="differences",
+        plot=Forest(
+            tuple(
+                ForestPanel(
+                    name,
+                    tuple(Row(c, (paired_mark(d, colours.of_combiner(c)),)) for c, d in found.items()),
+                )
+                for name, found in shown
+            ),
+            f"{metric.name} minus averaging's (better: {better} of zero)",
+        ),
+        words=f"Paired differences from averaging with 95% intervals. {'; '.join(said)}.",
+        caption=f"{metric.name} of a combiner minus {metric.name} of averaging on the same seed: mean and "
+        "95% t interval; hollow: one seed.",
+    )
 
 
-def _shown(summary: Summary) -> list[EncoderSummary]:
-    return [e for e in summary.encoders if any(score.estimate.seeds for score in e.scores)]
+def _marks(score: CombinerScore) -> tuple[Mark, ...]:
+    colour = colours.of_combiner(score.combiner)
+    seeds = [Mark(v, colour, size=5.0, alpha=0.45) for v in score.values.values() if not math.isnan(v)]
+    mean = [Mark(score.estimate.mean, colour, marker="|", size=15.0)] if score.estimate.seeds else []
+    return (*seeds, *mean)
+
+
+def _compared(encoder: EncoderSummary) -> dict[str, Paired]:
+    found = ((score.combiner, score.difference) for score in encoder.scores)
+    return {name: each for name, each in found if each is not None and each.seeds}
