@@ -105,15 +105,10 @@ def demo(
 
 
 def _run_synthetic(folder: Path) -> None:
-    from gradprobe.reports import report as write_report
-    from gradprobe.reports import show as render
-    from gradprobe.reports import summarise
+    from gradprobe.reports import load
     from gradprobe.studies.synthetic import run_synthetic_demo
 
-    summary = summarise(run_synthetic_demo(folder))
-    console = Console()
-    console.print(render(summary))
-    console.print(f"report: {write_report(summary)}", soft_wrap=True, highlight=False, markup=False)
+    publish(load(run_synthetic_demo(folder)), {}, Console())
 
 
 def _run(config: StudyConfig, out: Path, jobs: int) -> None:
