@@ -13,6 +13,7 @@ from gradprobe.gradients.loop import LoopEngine, differentiate
 from gradprobe.gradients.outputs import OutputAxis, output_axes
 from gradprobe.gradients.preflight import check_parameters
 from gradprobe.gradients.ranks import all_ready
+from gradprobe.gradients.rates import learning_rates
 from gradprobe.gradients.reach import (
     check_losses_reach_model,
     check_trunk_reached,
@@ -55,6 +56,7 @@ __all__ = [
     "diagonal",
     "differentiate",
     "find_trunk",
+    "learning_rates",
     "mark_unreached",
     "output_axes",
     "parameter_names",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -32,6 +33,7 @@ from gradprobe.gradients import (
     check_parameters,
     check_trunk_reached,
     find_trunk,
+    learning_rates,
     output_axes,
     select_parameters,
 )
@@ -45,8 +47,9 @@ from gradprobe.probes.partition import NOTE as PARTITION
 from gradprobe.probes.partition import partition_rows
 from gradprobe.probes.separate import LossesOf, separate_passes
 from gradprobe.probes.split import NO_FOLDS, LossFunction, SplitRows, sum_over_split
-from gradprobe.trace import GramianRecord, SplitName, Trace
+from gradprobe.trace import GramianRecord, QuantityRecord, SplitName, Trace
 
+SEVERAL_RATES = "the layer's parameters have several learning rates, or none that is known"
 _ENGINES: Mapping[str, Callable[[], Engine]] = {
     "auto": RowwiseEngine,
     "rowwise": RowwiseEngine,
@@ -78,6 +81,7 @@ class GradientProbe:
             `<g_i, D g_j>`, D the diagonal by which it multiplies gradients (Adam, AdamW, RMSprop, Adagrad,
             SGD). They are kept apart, in `trace.preconditioned`, and cost memory for one copy of the
             trunk a group. Not defined before the optimiser's first step: the record's note then says so.
+            Beside every minibatch stands the step's `learning_rate`, by layer where layers differ.
         batches: how minibatches are formed, for the reader of the trace: cosines depend on it.
 
     Raises:
@@ -395,6 +399,14 @@ class GradientProbe:
         self.trace.describe(with_trunk(self.trace.header, measurement.shared, tasks))
         for record in records:
             self.trace.append(record)
+        if self._optimizer is not None and split == "minibatch":
+            for layer, rate in learning_rates(self._optimizer, measurement.shared).items():
+                reason = SEVERAL_RATES if math.isnan(rate) else ""
+                self.trace.append(
+                    QuantityRecord(
+                        self._last_step, split, "learning_rate", rate, epoch, layer=layer, reason=reason
+                    )
+                )
         return records[0]
 
 

@@ -182,6 +182,8 @@ def test_a_stored_trace_keeps_both_geometries_apart(tmp_path):
         stored.preconditioned[0].gramian.values, probe.trace.preconditioned[0].gramian.values
     )
     plain, other = stored.frame(), stored.frame(geometry="preconditioned")
+    assert plain[plain.quantity == "learning_rate"].value.tolist() == [0.01, 0.01]
+    plain, other = (table[table.quantity != "learning_rate"] for table in (plain, other))
     assert set(plain.geometry) == {"plain"}
     assert set(other.geometry) == {"preconditioned"}
     assert len(plain) == len(other)
@@ -194,3 +196,45 @@ def test_an_optimiser_without_a_known_diagonal_is_refused_at_once():
     model, _ = _trained(0)
     with pytest.raises(InputError, match="precondition: expected an optimiser of"):
         GradientProbe(model, focal="a", precondition=torch.optim.Adamax(model.parameters()))
+
+
+def _rates(trace: Trace) -> list[tuple[int, str, float]]:
+    return [(q.step, q.layer, q.value) for q in trace.quantities if q.name == "learning_rate"]
+
+
+def test_the_learning_rate_of_every_measured_minibatch_is_recorded_as_a_schedule_moves_it(tmp_path):
+    model, optimizer = _trained(0)
+    schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.5)
+    with GradientProbe(
+        model, focal="a", shared=model[0], precondition=optimizer, every=2, out=tmp_path / "t"
+    ) as probe:
+        for _ in range(5):
+            losses = _losses(model)
+            probe.measure(losses)
+            optimizer.zero_grad()
+            sum(loss.mean() for loss in losses.values()).backward()
+            optimizer.step()
+            schedule.step()
+    assert _rates(Trace.load(tmp_path / "t")) == [(0, "", 0.01), (2, "", 0.0025), (4, "", 0.000625)]
+
+
+def test_layers_with_rates_of_their_own_are_recorded_one_by_one_and_mixed_ones_undefined():
+    model, _ = _trained(0)
+    trunk = model[0]
+    slow = [trunk[0].weight, trunk[0].bias, trunk[2].weight]
+    rest = [p for p in model.parameters() if all(p is not other for other in slow)]
+    optimizer = torch.optim.SGD([{"params": slow, "lr": 0.1}, {"params": rest, "lr": 1.0}], lr=1.0)
+    probe = GradientProbe(model, focal="a", shared=trunk, precondition=optimizer)
+    probe.measure(_losses(model))
+    found = {layer: rate for _, layer, rate in _rates(probe.trace)}
+    assert list(found.values()) == [0.1, pytest.approx(np.nan, nan_ok=True), 1.0]
+    undefined = [q for q in probe.trace.quantities if np.isnan(q.value)]
+    assert len(undefined) == 1
+    assert "several learning rates" in undefined[0].reason
+
+
+def test_without_an_optimiser_no_learning_rate_is_made_up():
+    model, _ = _trained(0)
+    probe = GradientProbe(model, focal="a", shared=model[0])
+    probe.measure(_losses(model))
+    assert _rates(probe.trace) == []
