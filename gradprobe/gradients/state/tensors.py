@@ -27,8 +27,10 @@ class KeptTensor(Kept):
         self._bytes = _bytes(tensor)
         self._version = None if tensor.is_inference() else tensor._version
         self._trained = tensor.requires_grad
-        self._window = _writable(self._place) if contents and self._bytes != 0 else None
-        self._copy = None if self._window is None else self._window.clone()
+        # A sparse tensor's `.data` shares no structure with it, so that such a one is written to itself.
+        plain = self._place if tensor.layout == torch.strided else tensor
+        self._window = _writable(plain) if contents and self._bytes != 0 else None
+        self._copy = None if self._window is None else self._window.detach().clone()
 
     def restore(self) -> None:
         """Put the tensor back."""
