@@ -76,7 +76,11 @@ def _bits(value: Any) -> Any:
     """Tensors and arrays as dtype, shape and bytes; containers entry by entry."""
     if isinstance(value, Tensor):
         dense = value.detach().to_dense() if value.layout != torch.strided else value.detach()
-        return (str(value.dtype), tuple(value.shape), dense.contiguous().view(-1).numpy().tobytes())
+        return (
+            str(value.dtype),
+            tuple(value.shape),
+            dense.contiguous().view(-1).view(torch.uint8).numpy().tobytes(),
+        )
     if isinstance(value, np.ndarray):
         return (str(value.dtype), value.shape, value.tobytes())
     if isinstance(value, dict):

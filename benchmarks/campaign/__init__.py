@@ -1,0 +1,1 @@
+"""Attacks on what gradprobe promises: a slow campaign, whose figures stand in docs/reliability.md."""
