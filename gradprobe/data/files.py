@@ -57,7 +57,11 @@ def _csv(path: Path, text: tuple[str, ...]) -> pd.DataFrame:
         # Rows longer than the header would otherwise lose their ends with a mere warning.
         warnings.simplefilter("error", pd.errors.ParserWarning)
         return pd.read_csv(
-            io.StringIO(content), dtype=dict.fromkeys(text, str), index_col=False, low_memory=False
+            io.StringIO(content),
+            dtype=dict.fromkeys(text, str),
+            index_col=False,
+            low_memory=False,
+            float_precision="round_trip",
         )
 
 

@@ -41,7 +41,8 @@ def normalised_adjacency(edge_index: IntArray, nodes: int, *, self_loops: bool =
     rows = np.concatenate([source, target, loops])
     columns = np.concatenate([target, source, loops])
     adjacency = sparse.csr_array((np.ones(len(rows)), (rows, columns)), shape=(nodes, nodes))
-    adjacency.data[:] = 1.0  # repeated entries were added up
+    adjacency.sum_duplicates()  # which not every version of scipy does by itself
+    adjacency.data[:] = 1.0
     degrees: FloatArray = np.asarray(adjacency.sum(axis=1))
     scale = np.divide(1.0, np.sqrt(degrees), out=np.zeros(nodes), where=degrees > 0)
     return sparse.csr_array(adjacency * scale[:, None] * scale[None, :])

@@ -65,7 +65,8 @@ def test_a_damaged_file_is_written_anew(tmp_path, damage):
     fetch(compute, tmp_path)
     (path,) = tmp_path.iterdir()
     content = path.read_bytes()
-    middle = len(content) // 4
+    # The end of the compressed arrays, before the directory: elsewhere a byte may stand for nothing.
+    middle = content.index(b"PK\x01\x02") - 4
     path.write_bytes(
         {
             "truncated": content[: len(content) // 2],

@@ -74,7 +74,8 @@ def fit_side_network(
     for name, number in {"width": width, "iterations": iterations}.items():
         if number < 1:
             raise InputError(f"{name}: expected a number of at least 1, got {number}")
-    network_base = copy.deepcopy(base).eval()
+    with torch.random.fork_rng(devices=[]):  # a copy of older PyG's layers draws parameters first
+        network_base = copy.deepcopy(base).eval()
     with torch.no_grad():
         frozen: Tensor = network_base(x, edge_index)
     inputs, classes = x.shape[1], frozen.shape[1]

@@ -22,7 +22,8 @@ class GatedConv(nn.Module):
     def __init__(self, base: nn.Module) -> None:
         super().__init__()
         self.base = base
-        self.conflict = copy.deepcopy(base)
+        with torch.random.fork_rng(devices=[]):  # a copy of older PyG's layers draws parameters first
+            self.conflict = copy.deepcopy(base)
         self.register_buffer("beta", torch.zeros(()))
         self.register_buffer("started", torch.zeros((), dtype=torch.bool))
 

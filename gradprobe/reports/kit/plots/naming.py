@@ -15,7 +15,7 @@ _SIZE, _LETTER, _HEIGHT = 8.0, 4.6, 8.0
 def name_points(axes: Axes, points: Sequence[tuple[float, float]], names: Sequence[str]) -> None:
     """Names beside points, where they cover the fewest other names and points; limits must be set before."""
     to_dots = axes.transData.transform(np.asarray(points, dtype=np.float64).reshape(-1, 2))
-    dots = to_dots * 72.0 / axes.get_figure(root=True).dpi  # type: ignore[union-attr]
+    dots = to_dots * 72.0 / axes.figure.dpi
     taken = [(x - 3.0, y - 3.0, x + 3.0, y + 3.0) for x, y in dots]
     for (x, y), point, name in zip(dots, points, names, strict=True):
         width = _LETTER * len(name)
