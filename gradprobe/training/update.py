@@ -189,7 +189,9 @@ class CombinedUpdate:
         if ranks is not None:
             weights = ranks.same(weights)
         own = {task: float(weights[self._tasks.index(task)]) for task in losses}
-        return weights, self._total(losses, own, trunk.parameters, ranks, keep_graph=True)
+        row = self._total(losses, own, trunk.parameters, ranks, keep_graph=True)
+        check_trunk_reached(JacobianCapture([row], trunk).reached, trunk)
+        return weights, row
 
     def _weights(
         self, values: FloatArray, trunk: SharedParameters, counts: FloatArray, losses: FloatArray

@@ -210,6 +210,13 @@ def test_no_error_leaves_anything_in_grad():
         update_of(model, shared="trunk")
 
 
+def test_averaging_too_says_when_no_loss_reaches_the_trunk():
+    model = Net()
+    with pytest.raises(MeasurementError, match="another copy of the model"):
+        update_of(model)(Net().means(X))
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
 def test_gradients_that_autograd_hands_out_twice_do_not_add_up_twice():
     class Sum(nn.Module):
         def __init__(self):
