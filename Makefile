@@ -51,5 +51,10 @@ lowest newest:
 	$(OTHER)/bin/uv pip freeze --quiet --python $(OTHER)/bin/python
 	$(OTHER)/bin/python -m pytest -q -n 2 $(OTHER_WARNINGS)
 
+# Attacks on every promise, for hours; a part of it with: make campaign SHARE=0.01
+SHARE ?= 1
+campaign: .venv/.installed
+	$(BIN)/python -m benchmarks.campaign --share $(SHARE)
+
 clean:
 	rm -rf .venv $(LOWEST) $(NEWEST) build site *.egg-info .mypy_cache .ruff_cache .import_linter_cache

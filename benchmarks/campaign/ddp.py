@@ -11,6 +11,7 @@ import hashlib
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
@@ -34,15 +35,26 @@ _TRUNKS = {
 _DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
+@dataclass(frozen=True)
+class Setting:
+    """A trunk, a precision and a mode of DDP."""
+
+    trunk: str
+    dtype: str
+    static: bool
+
+    def __str__(self) -> str:
+        return f"DDP, {self.trunk}, {self.dtype}, {'static' if self.static else 'dynamic'} graph"
+
+
+SETTINGS = tuple(Setting(*each) for each in product(_TRUNKS, _DTYPES, (False, True)))
+
+
 def ddp(place: Path, steps: int) -> Iterator[tuple[str, Verdict]]:
-    """Each trunk, precision and mode with its verdict."""
-    for number, (trunk, dtype, static) in enumerate(product(_TRUNKS, _DTYPES, (False, True))):
-        found = {
-            probed: _trained(place / f"ddp-{number}-{probed}", trunk, dtype, static, probed, steps)
-            for probed in (False, True)
-        }
-        mode = "static graph" if static else "dynamic graph"
-        yield f"DDP, {trunk}, {dtype}, {mode}, {steps} steps", _verdict(found[False], found[True])
+    """Every setting with its verdict."""
+    plain, probed = (_trained(place / name, name == "probed", steps) for name in ("plain", "probed"))
+    for number, setting in enumerate(SETTINGS):
+        yield f"{setting}, {steps} steps", _verdict(_left(plain, number), _left(probed, number))
 
 
 class Model(nn.Module):
@@ -59,23 +71,31 @@ class Model(nn.Module):
         return {task: head(hidden)[:, 0] for task, head in self.heads.items()}
 
 
-def train(rank: int, place: str, trunk: str, dtype: str, static: bool, probed: bool, steps: int) -> None:
-    """What one process does; it leaves a digest of its parameters and what was refused."""
+def train(rank: int, place: str, probed: bool, steps: int) -> None:
+    """What one process does: every setting in turn, each of which leaves a file."""
     torch.set_num_threads(1)
     torch.distributed.init_process_group(
         "gloo", init_method=f"file://{place}/meet", rank=rank, world_size=_PROCESSES
     )
+    for number, setting in enumerate(SETTINGS):
+        left = _train(rank, setting, probed, steps)
+        Path(place, f"{number}-{rank}.json").write_text(json.dumps(left), encoding="utf-8")
+    torch.distributed.destroy_process_group()
+
+
+def _train(rank: int, setting: Setting, probed: bool, steps: int) -> dict[str, str]:
+    """A digest of the parameters after so many steps, and what was refused."""
     torch.manual_seed(0)
-    model = Model(_TRUNKS[trunk]()).to(_DTYPES[dtype])
-    wrapped = DistributedDataParallel(model, static_graph=static)
+    model = Model(_TRUNKS[setting.trunk]()).to(_DTYPES[setting.dtype])
+    wrapped = DistributedDataParallel(model, static_graph=setting.static)
     optimiser = torch.optim.Adam(model.parameters(), lr=1e-3)
     probe = GradientProbe(model, focal="a") if probed else None
     rows = torch.Generator().manual_seed(rank)
     torch.manual_seed(10 + rank)
     refused = ""
     for step in range(steps):
-        x = torch.randn(_ROWS, _WIDTH, generator=rows, dtype=torch.float64).to(_DTYPES[dtype])
-        losses = {task: (found - x.sum(dim=1)).square() for task, found in wrapped(x).items()}
+        x = torch.randn(_ROWS, _WIDTH, generator=rows, dtype=torch.float64).to(_DTYPES[setting.dtype])
+        losses = {task: (predicted - x.sum(dim=1)).square() for task, predicted in wrapped(x).items()}
         if probe is not None:
             try:
                 probe.measure(losses, step=step)
@@ -84,32 +104,34 @@ def train(rank: int, place: str, trunk: str, dtype: str, static: bool, probed: b
         optimiser.zero_grad()
         sum(loss.mean() for loss in losses.values()).backward()
         optimiser.step()
-    digest = hashlib.sha256(b"".join(p.detach().numpy().tobytes() for p in model.parameters())).hexdigest()
-    Path(place, f"{rank}.json").write_text(
-        json.dumps({"digest": digest, "refused": refused}), encoding="utf-8"
-    )
-    torch.distributed.destroy_process_group()
+    bits = b"".join(parameter.detach().numpy().tobytes() for parameter in model.parameters())
+    return {"digest": hashlib.sha256(bits).hexdigest(), "refused": refused}
 
 
-def _trained(
-    place: Path, trunk: str, dtype: str, static: bool, probed: bool, steps: int
-) -> list[dict[str, str]] | str:
-    """What both processes left, or how they ended."""
+def _trained(place: Path, probed: bool, steps: int) -> tuple[Path, str]:
+    """The folder of what both processes left, and how they ended; nothing if well."""
     place.mkdir()
-    options = (str(place), trunk, dtype, static, probed, steps)
-    processes = torch.multiprocessing.spawn(train, options, _PROCESSES, join=False)
-    deadline = time.monotonic() + _SECONDS + steps * _SECONDS_A_STEP
+    processes = torch.multiprocessing.spawn(train, (str(place), probed, steps), _PROCESSES, join=False)
+    deadline = time.monotonic() + _SECONDS + len(SETTINGS) * steps * _SECONDS_A_STEP
     try:
         while not processes.join(timeout=1.0):
             if time.monotonic() > deadline:
-                return f"{steps} steps took more than {_SECONDS + steps * _SECONDS_A_STEP:.0f} s"
+                return place, f"the processes still ran after {_SECONDS:.0f} s and more"
     except Exception as error:
-        return str(error).strip().splitlines()[-1]
+        return place, str(error).strip().splitlines()[-1]
     finally:
         for process in processes.processes:
             process.kill()
             process.join()
-    return [json.loads((place / f"{rank}.json").read_text(encoding="utf-8")) for rank in range(_PROCESSES)]
+    return place, ""
+
+
+def _left(ended: tuple[Path, str], number: int) -> list[dict[str, str]] | str:
+    """What both processes left of a setting, or how they ended before."""
+    paths = [ended[0] / f"{number}-{rank}.json" for rank in range(_PROCESSES)]
+    if not all(path.exists() for path in paths):
+        return ended[1]
+    return [json.loads(path.read_text(encoding="utf-8")) for path in paths]
 
 
 def _verdict(plain: list[dict[str, str]] | str, probed: list[dict[str, str]] | str) -> Verdict:
