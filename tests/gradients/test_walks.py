@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import shutil
 from collections.abc import Callable
 from typing import Any
 
@@ -312,3 +313,28 @@ def test_forward_passes_of_our_own_measure_the_same_step_and_draw_nothing():
     np.testing.assert_allclose(record.gramian.total, expected.gramian.total, rtol=1e-5)
     assert record.note == "2 forward passes of the probe's own"
     assert record.gramian.layers == expected.gramian.layers
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+@pytest.mark.skipif(shutil.which("g++") is None, reason="inductor compiles with g++")
+def test_compiled_code_that_reuses_the_memory_of_what_was_saved_is_measured_and_left(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    gradients = []
+    for probed in (False, True):
+        torch._dynamo.reset()
+        torch.manual_seed(3)
+        trunk = nn.Sequential(nn.Linear(6, 32), nn.GELU(), nn.LayerNorm(32), nn.Linear(32, 32), nn.GELU())
+        model = nn.ModuleDict({"trunk": trunk, "a": nn.Linear(32, 1), "b": nn.Linear(32, 1)})
+        hidden = torch.compile(trunk)(torch.ones(16, 6).cumsum(0))
+        losses = {task: model[task](hidden).square()[:, 0] for task in "ab"}
+        if probed:
+            measured = GradientProbe(model, focal="a", shared=trunk).measure(losses).gramian.total
+            plain = trunk(torch.ones(16, 6).cumsum(0))
+            alike = {task: model[task](plain).square()[:, 0] for task in "ab"}
+            expected = (
+                GradientProbe(model, focal="a", shared=trunk, engine="loop").measure(alike).gramian.total
+            )
+            np.testing.assert_allclose(measured, expected, rtol=1e-3)
+        sum(loss.mean() for loss in losses.values()).backward()
+        gradients.append([parameter.grad for parameter in model.parameters()])
+    assert all(torch.equal(one, other) for one, other in zip(*gradients, strict=True))
