@@ -12,6 +12,7 @@ import pandas as pd
 from gradprobe.geometry import FloatArray
 
 TEXTS = ("split", "engine", "quantity", "layer", "task", "other", "reason", "geometry")
+_CATEGORIES = int(pd.__version__.split(".")[0]) >= 3
 _Codes = npt.NDArray[np.int32]
 
 
@@ -69,7 +70,8 @@ class Columns:
     def frame(self, order: Sequence[str]) -> pd.DataFrame:
         """The table of everything added; it can be taken once.
 
-        Texts are categories, the same ones in every column, so that columns compare with each other.
+        Texts are categories, the same ones in every column, so that columns compare with each other. They are
+        plain texts before pandas 3, which grouped by categories that no row has.
         """
         counts = np.array([count for _, count in self._blocks], dtype=np.int64)
         steps = np.array([block.step for block, _ in self._blocks], dtype=np.int64)
@@ -89,5 +91,9 @@ class Columns:
                 column[end : end + count] = cell
                 end += count
             self._codes[name].clear()
-            columns[name] = pd.Categorical.from_codes(column, dtype=kind)
+            columns[name] = (
+                pd.Categorical.from_codes(column, dtype=kind)
+                if _CATEGORIES
+                else np.array(list(self.texts), dtype=object)[column]
+            )
         return pd.DataFrame({name: columns[name] for name in order}, copy=False)

@@ -22,6 +22,7 @@ from gradprobe.trace.records import Geometry, GramianRecord, QuantityRecord, Spl
 MOST_BYTES = 1_000_000_000
 _TOO_LARGE = f"more than {MOST_BYTES:,} bytes of records"
 _RUN, _NAME, _FIRST = b"gradprobe.run", b"gradprobe.name", b"gradprobe.first"
+_WORTH_THREADS = 1_000_000
 _SPLITS = frozenset(get_args(SplitName))
 _FOLDS = frozenset(("", "A", "B", "H"))
 _GRAMIANS = pa.schema(
@@ -161,7 +162,8 @@ def _table(content: bytes, name: str) -> pa.Table:
         with pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True) as file:
             _check_types(file.schema_arrow, schema)
             batches, size = [], 0
-            for batch in file.iter_batches(batch_size=rows_at_once, columns=schema.names):
+            threads = len(content) > _WORTH_THREADS
+            for batch in file.iter_batches(rows_at_once, columns=schema.names, use_threads=threads):
                 size += batch.nbytes
                 if size > MOST_BYTES:
                     raise ValueError(_TOO_LARGE)
