@@ -87,7 +87,7 @@ def show_values(truths: Sequence[Truth]) -> Iterator[tuple[str, Value]]:
     ]
     policies.append(BestOfSeeds())
     for policy in policies:
-        yield _show(policy.name, value(truths, [_decided(policy, true) for true in truths]))
+        yield _show(policy.name, value(truths, [decided(policy, true) for true in truths]))
     for predictor in (EffectScores(Span.EARLY), EffectScores(Span.LATE), EffectScores(Span.LATE, "own")):
         desks = [Desk(true.problem) for true in truths]
         scores = [predictor.scores(desk) for desk in desks]
@@ -101,7 +101,8 @@ def show_values(truths: Sequence[Truth]) -> Iterator[tuple[str, Value]]:
     yield _show("oracle", value(truths, choices))
 
 
-def _decided(policy: Policy, true: Truth) -> Decision:
+def decided(policy: Policy, true: Truth) -> Decision:
+    """A policy's decision on a problem, with what its trainings cost."""
     desk = Desk(true.problem)
     decision = policy.decide(desk)
     return dataclasses.replace(decision, cost=decision.cost + desk.cost)
