@@ -84,6 +84,7 @@ CASES = {
         lambda v: v["a"][0][0].tolist(),
     ),
     "order": (lambda: collections.OrderedDict(a=1, b=2), lambda v: v.move_to_end("a"), list),
+    "empty dict": (dict, lambda v: v.update(a=1), dict),
     "default dict": (lambda: collections.defaultdict(list), lambda v: v["x"].append(1), dict),
     "count of each": (collections.Counter, lambda v: v.update("ab"), dict),
     "list": (lambda: [1], lambda v: v.insert(0, 2), list),

@@ -49,6 +49,19 @@ class KeptDict(Kept):
             self._kind.__setitem__(self._held, key, value)
 
 
+class KeptEmpty(Kept):
+    """Dictionaries that are empty, as most registries of a module are: many for the price of one."""
+
+    def __init__(self, held: list[dict[Any, Any]]) -> None:
+        self._held = held
+
+    def restore(self) -> None:
+        """Empty those that were filled."""
+        for one in self._held:
+            if one:
+                one.clear()
+
+
 class KeptList(Kept):
     """A list, of any class."""
 

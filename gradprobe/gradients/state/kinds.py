@@ -93,12 +93,13 @@ def _module(visit: Visit, reach: Reach) -> Opened:
     lead = f"{visit.path}." if visit.path else ""
     kept: list[Kept] = [containers.KeptDict(held)]
     children = []
+    kept.append(containers.KeptEmpty([own for own in held.values() if type(own) in _DICTS and not own]))
     for name, value in held.items():
+        if type(value) in _DICTS and not value:
+            continue
         if name in ("_parameters", "_buffers", "_modules"):
             kept.append(containers.KeptDict(value))
             children += [Visit(f"{lead}{own}", entry, visit.contents) for own, entry in value.items()]
-        elif isinstance(value, dict) and not value:
-            kept.append(containers.KeptDict(value))
         else:
             children.append(Visit(f"{lead}{name}", value, visit.contents))
     return kept, [*children, *_classes(visit)]
@@ -284,6 +285,7 @@ def _is_left_alone(value: object) -> bool:
     )
 
 
+_DICTS = (dict, collections.OrderedDict)
 _CALLED = ("forward", "__call__", "__iter__", "__getitem__")
 _ROWS = ("dataset", "datasets", "data_source")
 _SMALL = (list, dict, set, bytearray, collections.deque, collections.OrderedDict, collections.defaultdict)
