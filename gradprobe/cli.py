@@ -6,10 +6,10 @@ import sys
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from gradprobe import __version__
 from gradprobe.commands import compare, data, depth, dynamics, edit, nodes, read
+from gradprobe.commands.console import SafeConsole
 from gradprobe.errors import GradprobeError
 
 app = typer.Typer(
@@ -40,7 +40,7 @@ def main() -> None:
     try:
         app()
     except GradprobeError as error:
-        Console(stderr=True, highlight=False).print(f"gradprobe: {error}", markup=False, soft_wrap=True)
+        SafeConsole(stderr=True, highlight=False).print(f"gradprobe: {error}", markup=False, soft_wrap=True)
         sys.exit(2)
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
 from gradprobe.commands.arguments import TABLE, Out, names
-from gradprobe.commands.running import publish
+from gradprobe.commands.console import SafeConsole
+from gradprobe.commands.running import publish, run_with_bars
 
 if TYPE_CHECKING:
     from gradprobe.studies import StudyConfig
@@ -108,21 +107,14 @@ def _run_synthetic(folder: Path) -> None:
     from gradprobe.reports import load
     from gradprobe.studies.synthetic import run_synthetic_demo
 
-    publish(load(run_synthetic_demo(folder)), {}, Console())
+    publish(load(run_synthetic_demo(folder)), {}, SafeConsole())
 
 
 def _run(config: StudyConfig, out: Path, jobs: int) -> None:
     from gradprobe.reports import load
-    from gradprobe.studies import plan_study, run_study
-    from gradprobe.studies.progress import progress_bars
+    from gradprobe.studies import plan_study
 
-    console = Console()
-    plan = plan_study(config, out)
-    try:
-        with progress_bars(console) as watch:
-            outcome = run_study(plan, jobs=jobs, watch=watch)
-    except KeyboardInterrupt:
-        console.print("\ninterrupted; run the same command again to resume")
-        sys.exit(130)
+    console = SafeConsole()
+    outcome = run_with_bars(plan_study(config, out), jobs, console)
     failures = {failure.key.id: failure.error for failure in outcome.failures}
     publish(load(out), failures, console, finished=outcome.finished)

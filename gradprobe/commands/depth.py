@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from gradprobe.commands.arguments import Out, names
-from gradprobe.commands.running import publish, run_with_bar
+from gradprobe.commands.console import SafeConsole
+from gradprobe.commands.running import publish, run_with_bars
 
 
 def depth(  # noqa: PLR0913 - a command has as many options as its study
@@ -38,7 +38,7 @@ def depth(  # noqa: PLR0913 - a command has as many options as its study
 ) -> None:
     """Measure oversmoothing, vanishing and expansion of gradients in graph networks of many depths."""
     from gradprobe.reports.kinds import of_kind
-    from gradprobe.studies.depth import depth_config, run_depth
+    from gradprobe.studies.depth import depth_config, depth_summary, plan_depth
 
     given: dict[str, Any] = {
         "dataset": dataset,
@@ -52,8 +52,7 @@ def depth(  # noqa: PLR0913 - a command has as many options as its study
     }
     config = depth_config(**{name: value for name, value in given.items() if value is not None})
     folder = out or Path("runs") / "depth"
-    console = Console()
-    summary = run_with_bar(
-        lambda watch: run_depth(config, folder, root=root, jobs=jobs, watch=watch), console
-    )
+    console = SafeConsole()
+    plan = plan_depth(config, folder, root=root)
+    summary = depth_summary(run_with_bars(plan, jobs, console).study)
     publish(of_kind("depth", summary, folder), summary.failures, console)

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from gradprobe.commands.arguments import Out, names
-from gradprobe.commands.running import publish, run_with_bar
+from gradprobe.commands.console import SafeConsole
+from gradprobe.commands.running import publish, run_with_bars
 
 
 def dynamics(
@@ -30,13 +30,12 @@ def dynamics(
 ) -> None:
     """Align kernels with graph and labels over training, and put residual propagation beside a GCN."""
     from gradprobe.reports.kinds import of_kind
-    from gradprobe.studies.dynamics import dynamics_config, run_dynamics
+    from gradprobe.studies.dynamics import dynamics_config, dynamics_summary, plan_dynamics
 
     given: dict[str, Any] = {"datasets": names(datasets), "seeds": seeds, "epochs": epochs, "nodes": nodes}
     config = dynamics_config(**{name: value for name, value in given.items() if value is not None})
     folder = out or Path("runs") / "dynamics"
-    console = Console()
-    summary = run_with_bar(
-        lambda watch: run_dynamics(config, folder, root=root, jobs=jobs, watch=watch), console
-    )
+    console = SafeConsole()
+    plan = plan_dynamics(config, folder, root=root)
+    summary = dynamics_summary(run_with_bars(plan, jobs, console).study)
     publish(of_kind("dynamics", summary, folder), summary.failures, console)

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from gradprobe.commands.arguments import Out, names
-from gradprobe.commands.running import publish, run_with_bar
+from gradprobe.commands.console import SafeConsole
+from gradprobe.commands.running import publish, run_with_bars
 
 
 def edit(  # noqa: PLR0913 - a command has as many options as its study
@@ -42,7 +42,7 @@ def edit(  # noqa: PLR0913 - a command has as many options as its study
 ) -> None:
     """Put wrong predictions of trained node models right, and measure what that costs elsewhere."""
     from gradprobe.reports.kinds import of_kind
-    from gradprobe.studies.editing import edit_config, run_edits
+    from gradprobe.studies.editing import edit_config, edit_summary, plan_edits
 
     given: dict[str, Any] = {
         "dataset": dataset,
@@ -59,8 +59,7 @@ def edit(  # noqa: PLR0913 - a command has as many options as its study
     }
     config = edit_config(**{name: value for name, value in given.items() if value is not None})
     folder = out or Path("runs") / "edit"
-    console = Console()
-    summary = run_with_bar(
-        lambda watch: run_edits(config, folder, root=root, jobs=jobs, watch=watch), console
-    )
+    console = SafeConsole()
+    plan = plan_edits(config, folder, root=root)
+    summary = edit_summary(run_with_bars(plan, jobs, console).study)
     publish(of_kind("edit", summary, folder), summary.failures, console)

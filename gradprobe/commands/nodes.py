@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
 from gradprobe.commands.arguments import Out, names
-from gradprobe.commands.running import publish, run_with_bar
+from gradprobe.commands.console import SafeConsole
+from gradprobe.commands.running import publish, run_with_bars
 from gradprobe.errors import InputError
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def nodes(  # noqa: PLR0913 - a command has as many options as a study
     """Train node classifiers with and without GraGR, and explain the nodes in conflict."""
     from gradprobe.reports.kinds import of_kind
     from gradprobe.reports.nodes.summarise import summarise_nodes
-    from gradprobe.studies.nodes import nodes_config, run_nodes
+    from gradprobe.studies.nodes import nodes_config, nodes_study, plan_nodes
 
     given: dict[str, Any] = {
         "models": names(model),
@@ -65,8 +65,8 @@ def nodes(  # noqa: PLR0913 - a command has as many options as a study
     asked = _language_model(llm, llm_model)
     graph = _graph(dataset, root, edges, features)
     target = out or Path("runs") / f"nodes-{graph.name.lower().replace(':', '-')}"
-    console = Console()
-    study = run_with_bar(lambda watch: run_nodes(graph, config, target, jobs=jobs, watch=watch), console)
+    console = SafeConsole()
+    study = nodes_study(run_with_bars(plan_nodes(graph, config, target), jobs, console).study)
     summary = summarise_nodes(study)
     explained = replace(summary, explanations=_explain(summary.snapshot, asked))
     publish(of_kind("nodes", explained, target), study.failures, console)

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
+
+from gradprobe.commands.console import SafeConsole
 
 Source = Annotated[Path, typer.Argument(help="The folder of a study of any kind, or of a trace.")]
 
@@ -43,7 +44,7 @@ def show(
     if as_json:
         typer.echo(render(loaded.document), nl=False)
     else:
-        Console().print(in_terminal(loaded))
+        SafeConsole().print(in_terminal(loaded))
 
 
 def verdict(
@@ -61,7 +62,7 @@ def verdict(
     if as_json:
         typer.echo(loaded.verdict, nl=False)
     else:
-        Console().print(show_cards(loaded.document))
+        SafeConsole().print(show_cards(loaded.document))
 
 
 def watch(
@@ -72,4 +73,4 @@ def watch(
     """Follow a running trace in the terminal until Ctrl-C."""
     from gradprobe.reports.watch.view import watch as follow
 
-    follow(trace, Console(), refresh_seconds=refresh)
+    follow(trace, SafeConsole(), refresh_seconds=refresh)

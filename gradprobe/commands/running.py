@@ -3,28 +3,37 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, TypeVar
 
 from rich.console import Console
 
+from gradprobe.records.manifest import Manifest
+from gradprobe.records.record import Key, Result
+
 if TYPE_CHECKING:
     from gradprobe.reports import Loaded
-    from gradprobe.studies.grid import Watch
+    from gradprobe.studies import Outcome, Plan
 
-_T = TypeVar("_T")
+M = TypeVar("M", bound=Manifest)
+K = TypeVar("K", bound=Key)
+R = TypeVar("R", bound=Result)
 
 
-def run_with_bar(run: Callable[[Watch], _T], console: Console) -> _T:
-    """What `run` returns, called with what moves a bar; Ctrl-C ends the command and says how to go on."""
+def run_with_bars(plan: Plan[M, K, R], jobs: int, console: Console) -> Outcome[M, K, R]:
+    """Run a study with its progress shown, then its notes; Ctrl-C ends the command and says how to resume."""
+    from gradprobe.studies import run_study
     from gradprobe.studies.progress import progress_bars
 
     try:
         with progress_bars(console) as watch:
-            return run(watch)
+            outcome = run_study(plan, jobs=jobs, watch=watch)
     except KeyboardInterrupt:
         console.print("\ninterrupted; run the same command again to resume")
         sys.exit(130)
+    for note in outcome.notes:
+        console.print(f"note: {note}", soft_wrap=True, highlight=False, markup=False)
+    return outcome
 
 
 def publish(

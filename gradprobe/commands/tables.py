@@ -78,10 +78,11 @@ def table_options(**given: Any) -> TableOptions:
 @contextmanager
 def reading_bar() -> Iterator[Progress]:
     """What reading a table calls to move a bar on the error stream; a small table shows none."""
-    from rich.console import Console
     from rich.progress import Progress as Bar
 
-    with Bar(console=Console(stderr=True), transient=True) as bar:
+    from gradprobe.commands.console import SafeConsole
+
+    with Bar(console=SafeConsole(stderr=True), transient=True) as bar:
         stages: dict[str, Any] = {}
 
         def moved(stage: str, done: int, total: int | None) -> None:

@@ -74,7 +74,10 @@ def read_grid(folder: StudyFolder) -> OlderGrid | None:
         raise InputError(f"{source}: expected {what}, got some other JSON file")
     digest = checksum_of(json.dumps(identity, sort_keys=True).encode())
     if digest != content.get("digest"):
-        raise InputError(f"{source}: expected {what}, got one that was changed after it was written")
+        raise InputError(
+            f"{source}: expected {what}, got one that was changed after it was written, so nothing says to "
+            "what its cells belong; name another folder with --out"
+        )
     kind = str(identity.pop("study", "")).replace(" ", "_")
     versions = content.get("versions")
     return OlderGrid(

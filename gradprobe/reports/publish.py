@@ -61,7 +61,8 @@ def write(document: Document, target: Path, *, beside: Mapping[str, str] | None 
         files |= {target.with_name(name): content.encode() for name, content in beside.items()}
     try:
         for path, content in files.items():
-            write_atomically(path, content, durable=False)
+            # The folder may be someone else's: a link in it must not lead what is written elsewhere.
+            write_atomically(path, content, within=None if beside is None else target.parent, durable=False)
     except OSError as error:
         raise InputError(
             f"out: expected a place that can be written, got {target} ({error.strerror}); "

@@ -29,6 +29,7 @@ from gradprobe.records.depth import (
     SignalCourse,
 )
 from gradprobe.records.kinds import DEPTH
+from gradprobe.records.study import StoredStudy
 from gradprobe.reports.depth.summary import DepthSummary, summarise_depth
 from gradprobe.studies.desk import Desk
 from gradprobe.studies.grid import Watch, run_study
@@ -114,8 +115,11 @@ def run_depth(
     config: DepthConfig, out: Path, *, root: Path | None = None, jobs: int = 0, watch: Watch | None = None
 ) -> DepthSummary:
     """Run what has not finished yet, and summarise all that the folder holds; see `plan_depth`."""
-    outcome = run_study(plan_depth(config, out, root=root), jobs=jobs, watch=watch)
-    study = outcome.study
+    return depth_summary(run_study(plan_depth(config, out, root=root), jobs=jobs, watch=watch).study)
+
+
+def depth_summary(study: StoredStudy[DepthManifest, DepthRun]) -> DepthSummary:
+    """The summary of what lies in a folder."""
     manifest = study.manifest
     return summarise_depth(manifest.graph, manifest.shared, list(study.results.values()), study.problems())
 

@@ -22,6 +22,7 @@ from gradprobe.records.dynamics import (
 )
 from gradprobe.records.graph import GraphRecord
 from gradprobe.records.kinds import DYNAMICS
+from gradprobe.records.study import StoredStudy
 from gradprobe.reports.dynamics.summary import DynamicsSummary, summarise_dynamics
 from gradprobe.studies.desk import Desk
 from gradprobe.studies.dynamics_networks import train_network
@@ -104,7 +105,11 @@ def run_dynamics(
     watch: Watch | None = None,
 ) -> DynamicsSummary:
     """Run what has not finished yet, and summarise all that the folder holds; see `plan_dynamics`."""
-    study = run_study(plan_dynamics(config, out, root=root), jobs=jobs, watch=watch).study
+    return dynamics_summary(run_study(plan_dynamics(config, out, root=root), jobs=jobs, watch=watch).study)
+
+
+def dynamics_summary(study: StoredStudy[DynamicsManifest, DynamicsRun]) -> DynamicsSummary:
+    """The summary of what lies in a folder."""
     failures = {key.id: problem for key, problem in study.problems().items()}
     return summarise_dynamics(study.manifest.shared, list(study.results.values()), failures)
 

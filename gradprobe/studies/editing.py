@@ -37,6 +37,7 @@ from gradprobe.records.editing import (
 )
 from gradprobe.records.graph import GraphRecord
 from gradprobe.records.kinds import EDIT
+from gradprobe.records.study import StoredStudy
 from gradprobe.reports.editing.summary import EditSummary, summarise_edits
 from gradprobe.studies.desk import Desk
 from gradprobe.studies.editing_models import TrainedModel, train_model
@@ -134,7 +135,11 @@ def run_edits(
     config: EditConfig, out: Path, *, root: Path | None = None, jobs: int = 0, watch: Watch | None = None
 ) -> EditSummary:
     """Run what has not finished yet, and summarise all that the folder holds; see `plan_edits`."""
-    study = run_study(plan_edits(config, out, root=root), jobs=jobs, watch=watch).study
+    return edit_summary(run_study(plan_edits(config, out, root=root), jobs=jobs, watch=watch).study)
+
+
+def edit_summary(study: StoredStudy[EditManifest, EditRun]) -> EditSummary:
+    """The summary of what lies in a folder."""
     manifest = study.manifest
     return summarise_edits(manifest.graph, manifest.shared, list(study.results.values()), study.problems())
 

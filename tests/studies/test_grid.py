@@ -1,6 +1,7 @@
 """One runner for every kind of study: what is kept, resumed, refused, named."""
 
 import csv
+import hashlib
 import json
 import os
 import shutil
@@ -404,3 +405,42 @@ def test_bad_arguments_are_refused_before_anything_runs(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="jobs: expected"):
         run(tmp_path / "out", 1, jobs=-1)
     assert not (tmp_path / "log").exists()
+
+
+def as_version_0_1_0(folder: Path, **identity: object) -> None:
+    """Turn a study's folder into what version 0.1.0 would have left: grid.json, and no checksums."""
+    content: dict[str, Any] = {"study": "squares", "data": "karate", **identity}
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    older = {"format": "gradprobe grid", "schema_version": 1, "digest": digest, "identity": content}
+    versions = {"torch": "1.13.0"}
+    (folder / "grid.json").write_text(
+        json.dumps({**older, "command": "gradprobe squares", "versions": versions})
+    )
+    (folder / "study.json").unlink()
+    for stamp in folder.glob("cells/*/cell.json"):
+        stamp.unlink()
+
+
+def test_a_grid_of_version_0_1_0_is_resumed_and_gets_checksums(folder: Path) -> None:
+    run(folder, 2, 1)
+    as_version_0_1_0(folder)
+    with pytest.raises(InputError, match=r"run its command again \(gradprobe squares\)"):
+        read_study(folder)
+    outcome = run(folder, 2, 1, 3)
+    assert squares(outcome) == {2: 4, 1: 1, 3: 9}
+    assert ran(folder) == [2, 1, 3]
+    assert any("2 with 1.13.0" in note for note in outcome.notes)
+    (folder / "cells/n1-seed0/result.json").write_text("{}")
+    assert states(folder) == {2: "finished", 1: "damaged", 3: "finished"}
+
+
+def test_a_grid_of_version_0_1_0_with_other_options_or_changed_ones_is_refused(folder: Path) -> None:
+    run(folder, 1)
+    as_version_0_1_0(folder, epochs=3)
+    with pytest.raises(InputError, match="whose study differs in epochs"):
+        run(folder, 1)
+    text = (folder / "grid.json").read_text()
+    (folder / "grid.json").write_text(text.replace('"epochs": 3', '"epochs": 4'))
+    with pytest.raises(InputError, match="changed after it was written"):
+        run(folder, 1, epochs=4)
+    assert ran(folder) == [1]
