@@ -117,7 +117,7 @@ def of_rows(
 ) -> Population:
     """Steps that draw from rows with these gradients [n, m, d] where a molecule has the label [n, m].
 
-    The truth is the U-statistic over pairs of distinct molecules (METHODS §7b).
+    The truth is the U-statistic over pairs of distinct molecules.
     """
     number, tasks = there.shape
     present = gradients * there[..., None]

@@ -40,7 +40,7 @@ def main() -> None:
     )
     parser.add_argument("--focal", default=FOCAL)
     parser.add_argument("--smiles", default="smiles", help="the table's column of molecules")
-    parser.add_argument("--from-size", type=int, default=32, help="labels a task and step to predict from")
+    parser.add_argument("--from-size", type=int, default=32, help="labels per task per step to predict from")
     parser.add_argument("--steps", type=int, default=80, help="minibatches measured at each size")
     parser.add_argument("--epochs", type=int, default=3, help="of training before the model is frozen")
     parser.add_argument("--seed", type=int, default=0)

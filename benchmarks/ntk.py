@@ -4,7 +4,7 @@
 
 The kernel is that of a 2-layer GCN on all features (Cora: 1,433 inputs, 7 classes), in single precision. The
 comparison computes the kernel between fewer nodes in every way, one after the other in this process, and
-says how far each is from a loop of plain backward passes. Time spent computing (CPU) is told beside time
+says how far each is from a loop of plain backward passes. Processor time stands beside wall time
 passed, since a crowded machine stretches the latter.
 """
 

@@ -21,7 +21,7 @@ class TraceError(GradprobeError, ValueError):
 
 
 class TrainingError(GradprobeError, RuntimeError):
-    """A training run that cannot go on, such as one whose loss is no longer finite."""
+    """A training run that cannot continue, such as one whose loss is no longer finite."""
 
 
 class MissingExtraError(GradprobeError, ImportError):

@@ -34,7 +34,7 @@ def compare(  # noqa: PLR0913 - a command has as many options as a study
     ] = None,
     seeds: Annotated[int | None, typer.Option(help="Runs of each encoder and combiner.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the focal train fold.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Molecules a task and step.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Molecules per task per step.")] = None,
     batching: Annotated[str | None, typer.Option(help="balanced or union.")] = None,
     split: Annotated[str | None, typer.Option(help="random or scaffold.")] = None,
     probe_every: Annotated[
@@ -49,7 +49,7 @@ def compare(  # noqa: PLR0913 - a command has as many options as a study
     ] = None,
     jobs: Annotated[int, typer.Option(help="Cells that run side by side; results do not depend on it.")] = 0,
     config: Annotated[
-        Path | None, typer.Option(help="A TOML file with these options, less jobs and out.")
+        Path | None, typer.Option(help="A TOML file with these options, except jobs and out.")
     ] = None,
     out: Out = None,
 ) -> None:

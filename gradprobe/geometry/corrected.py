@@ -40,8 +40,8 @@ class CorrectedCosines:
     an interval around the value of these molecules, and say nothing about molecules that were not drawn.
 
     `p_values` [k] test whether the product, so the cosine, is zero: they need no norm, so they hold where
-    the cosine is undefined. `nonzero` [k] are the pairs told from zero at the false discovery rate over
-    these k pairs. `estimand` names whom intervals and p values speak of.
+    the cosine is undefined. `nonzero` [k] are the pairs distinguishable from zero at the false discovery
+    rate over these k pairs. `estimand` names whom intervals and p values speak of.
     """
 
     pairs: tuple[tuple[str, str], ...]

@@ -124,7 +124,7 @@ class Affinities:
     """First-order effect [m] on focal loss of a unit step along each task's own gradient, in task order.
 
     Positive helps, negative harms; the focal task's own is among them. `nonzero` [m] marks the auxiliaries
-    told from nothing at the false discovery rate over the auxiliaries.
+    distinguishable from zero at the false discovery rate over the auxiliaries.
     """
 
     tasks: tuple[str, ...]

@@ -30,7 +30,7 @@ FEWEST_BLOCKS = 5
 _MISSED = 0.1
 NO_STEP = "no step of the window has it"
 FEW_BLOCKS = f"an interval takes at least {FEWEST_BLOCKS} blocks of steps"
-UNBOUNDED = "the denominator cannot be told from zero, so that no value is excluded"
+UNBOUNDED = "the denominator is not distinguishable from zero, so no value is excluded"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -148,8 +148,8 @@ def mean_over_steps(sums: FloatArray, counts: FloatArray) -> Estimate:
 def ratio(means: Means) -> Estimate:
     """Estimates [...] of part 0 over part 1 of `means` [..., 2], which is positive.
 
-    The interval is Fieller's (1954): all ratios c for which part 0 - c part 1 cannot be told from zero.
-    Unlike that of the ratio's own spread it stays right where the denominator is uncertain, and is
+    The interval is Fieller's (1954): all ratios c for which part 0 - c part 1 is not distinguishable from
+    zero. Unlike that of the ratio's own spread it stays right where the denominator is uncertain, and is
     infinite where the denominator may be zero.
     """
     denominator = means.values[..., 1]

@@ -164,7 +164,7 @@ def pooled_curve(curves: Sequence[ShareCurve], weights: Sequence[float]) -> Shar
 def pooled_affinities(
     found: Sequence[Affinities], weights: Sequence[float], *, false_discovery_rate: float = 0.05
 ) -> Affinities:
-    """The affinities over several runs of the same tasks, told from zero over the auxiliaries once."""
+    """The affinities over several runs of the same tasks, tested against zero once, over the auxiliaries."""
     first = found[0]
     effects = pooled([each.effects for each in found], weights)
     focal = np.array([task == first.focal for task in first.tasks])

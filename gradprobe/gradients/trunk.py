@@ -34,7 +34,7 @@ def find_trunk(
     from this last test, whose rows are inputs, not outputs.
 
     What counts is the module that owns a parameter, however layers are named. A module whose gradient
-    is zero for all tasks tells nothing by itself: the trunk behind heads that start at zero, or a
+    is zero for all tasks is ambiguous: the trunk behind heads that start at zero, or a
     residual branch that does, looks like the joined head of a task without rows here. It is taken for
     a head if its parameters have the shapes of a joined head's, and kept otherwise.
 

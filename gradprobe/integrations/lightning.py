@@ -40,7 +40,7 @@ class GradientProbeCallback(Callback):
     tasks is not measured.
 
     The main numbers go to the trainer's loggers (CSV, TensorBoard, ...), everything to the trace.
-    After resuming from a checkpoint the steps go on and the trace is a new one. Under manual
+    After resuming from a checkpoint step numbers continue and the trace is a new one. Under manual
     optimisation the losses must be computed before the step's first `manual_backward`. On several
     devices every process measures its own share, since a backward pass may wait for all of them (shared
     negatives, synchronised batch norm); the first one's trace goes to the folder and the loggers, the

@@ -71,7 +71,7 @@ class KernelProbe:
         for name, own in (("graph", self._graph), ("labels", self._labels)):
             if len(own) != len(self._nodes):
                 raise InputError(f"{name}: expected rows for the {len(self._nodes)} nodes, got {len(own)}")
-        # What cannot be compared is told now, and not after minutes of measuring.
+        # What cannot be compared is refused now, not after minutes of measuring.
         kernel_alignments(self._graph, self._graph, self._labels)
         self._memory = memory
         self.trace = Trace(out, describe(model, seed=0)) if trace is None else trace

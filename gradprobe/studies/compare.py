@@ -77,7 +77,7 @@ def _checked_table(config: StudyConfig) -> MoleculeTable:
 
 
 def _check_splits(config: StudyConfig, table: MoleculeTable) -> None:
-    """Refuse a table that no seed can split; where only some cannot, their cells fail and the rest go on."""
+    """Refuse a table that no seed can split; where only some cannot, their cells fail and the rest run."""
     complaint: InputError | None = None
     for seed in range(config.seeds):
         try:

@@ -159,7 +159,7 @@ class DepthWork:
 
 @dataclass
 class _Log:
-    """What a run has gathered so far."""
+    """What a run has recorded so far."""
 
     best: dict[str, float] = field(default_factory=lambda: {"validation": -1.0})
     best_epoch: int = 0

@@ -55,7 +55,7 @@ _QUANTITIES = pa.schema(
 
 @dataclass(frozen=True)
 class Identity:
-    """What a part says of itself: the run that wrote it, its name, and the number of records before it."""
+    """A part's own label: the run that wrote it, its name, and the number of records before it."""
 
     run: str
     name: str
@@ -97,7 +97,7 @@ def decode(content: bytes, name: str, header: TraceHeader) -> list[GramianRecord
 
 
 def identity_of(content: bytes, name: str) -> Identity:
-    """What a part says of itself; empty where it was written before parts did.
+    """A part's own label; empty where it was written before parts had one.
 
     Raises:
         TraceError: it is damaged.

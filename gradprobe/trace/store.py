@@ -110,7 +110,7 @@ class Trace:
             self._writer.add(kind, record)
 
     def flush(self) -> None:
-        """Write what has gathered since the last part, where that can be done now."""
+        """Write what is buffered since the last part, where that can be done now."""
         if self._writer is not None:
             self._writer.flush()
 

@@ -100,7 +100,7 @@ class TraceWriter:
         self._attempt(self._settle)
 
     def add(self, kind: Kind, record: GramianRecord | QuantityRecord) -> None:
-        """Take a record, and write a part if enough has gathered or some seconds have passed."""
+        """Take a record, and write a part if the buffer is full or a flush is overdue."""
         size = size_of(record)
         if self.problem and self._is_due():
             self.flush()
@@ -113,7 +113,7 @@ class TraceWriter:
             self.flush()
 
     def flush(self) -> None:
-        """Write what has gathered since the last part, where that can be done now."""
+        """Write what is buffered since the last part, where that can be done now."""
         if self._attempt(self._write):
             # What could not be merged now will be another time.
             with contextlib.suppress(OSError, InputError):

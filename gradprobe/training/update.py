@@ -44,7 +44,7 @@ class CombinedUpdate:
 
     Like `backward` it adds to `.grad`: call `optimizer.zero_grad()` between steps, and for gradient
     accumulation call it on the losses of every micro-batch, divided by their number. Each micro-batch
-    is then combined by itself.
+    is then combined on its own.
 
     A combiner that averages makes the trunk's gradient m times smaller than the summed losses would;
     under Adam that scale does not matter. Tasks without a loss in a step are missing, not zero: the

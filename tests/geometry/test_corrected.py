@@ -83,7 +83,7 @@ def test_norms_that_may_be_zero_leave_the_interval_without_bounds():
     found = corrected_cosines(folds)
     assert not np.isnan(found.cosines.values[0])
     assert found.cosines.low[0] == -np.inf
-    assert "cannot be told from zero" in found.cosines.reason
+    assert "not distinguishable from zero" in found.cosines.reason
     assert not found.trusted[0]
 
 

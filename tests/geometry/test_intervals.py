@@ -141,7 +141,7 @@ def test_the_interval_of_a_ratio_holds_every_value_that_cannot_be_told_from_it()
 def test_a_denominator_that_may_be_zero_bounds_nothing():
     found = ratio(_means([0.5, 1.0], [[0.04, 0.0], [0.0, 0.3]]))
     assert (float(found.low), float(found.high)) == (-np.inf, np.inf)
-    assert found.reason == "the denominator cannot be told from zero, so that no value is excluded"
+    assert found.reason == "the denominator is not distinguishable from zero, so no value is excluded"
 
 
 def test_discoveries_are_those_of_the_step_up_procedure():

@@ -58,7 +58,7 @@ def parse_cell(text: str) -> Cell | None:
 
 
 def mark_of(text: str) -> Mark | None:
-    """What a qualifier says of the number beside it, or None where it is none.
+    """How a qualifier bounds the number beside it, or None where it is no qualifier.
 
     >>> mark_of("<="), mark_of("="), mark_of("IC50")
     ('below', 'exact', None)

@@ -14,7 +14,7 @@ _MARKS = (
 def decode(content: bytes) -> tuple[str, tuple[str, ...]]:
     """The text of a file in UTF-8 or UTF-16, with or without a byte-order mark, and what was decided.
 
-    UTF-16 without a mark is told by its zero bytes: half of those of plain text.
+    UTF-16 without a mark is recognised by its zero bytes: half of those of plain text.
 
     Raises:
         UnicodeDecodeError: it is neither.

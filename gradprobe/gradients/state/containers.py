@@ -16,7 +16,7 @@ import numpy as np
 from gradprobe.gradients.state.kept import Kept
 
 _ABSENT = object()
-# Iterators of which a copy goes on from the same place. Others cannot be read without using them up.
+# Iterators of which a copy continues from the same place. Others cannot be read without using them up.
 _COUNTERS: tuple[type, ...] = (
     itertools.count,
     itertools.repeat,

@@ -78,7 +78,7 @@ class Editor:
         anchors: K. Only `"gre_plus"` needs more than 1, and `"gd"` none (0); the others report their angles.
         learning_rate: of the default optimiser, plain SGD.
         optimizer: makes another optimiser from the edited parameters, such as
-            `partial(torch.optim.Adam, lr=0.01)`; its state goes on from edit to edit.
+            `partial(torch.optim.Adam, lr=0.01)`; its state carries over from edit to edit.
         max_steps: steps after which an edit gives up.
         refresh_every: take the anchors anew after this many edits; None: never.
         undo_depth: how many edits `undo` can take back, each for a copy of the edited parameters.

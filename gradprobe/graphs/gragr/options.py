@@ -82,7 +82,7 @@ class NodeTrainingOptions(BaseModel):
     """How a node model is trained, with GraGR or without.
 
     `candidates` random starts are trained for `trial_epochs`; the one with the lowest validation loss
-    goes on to `epochs`, the trial included. Every method gets the same number of starts.
+    continues to `epochs`, the trial included. Every method gets the same number of starts.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -1,4 +1,4 @@
-"""Which of several random starts goes on: seed selection (9)-(11)."""
+"""Which of several random starts continues: seed selection (9)-(11)."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ def train_nodes(
     """Train a node model on a graph and score its best epoch.
 
     Each of `training.candidates` random starts is trained for the trial; the one of lowest validation
-    loss goes on (9)-(11). The epoch of the highest accuracy on the selection nodes is kept, the lower
+    loss continues (9)-(11). The epoch of the highest accuracy on the selection nodes is kept, the lower
     loss deciding between equals, the earlier epoch between those.
 
     Args:
