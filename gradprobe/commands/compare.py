@@ -27,7 +27,7 @@ def compare(  # noqa: PLR0913 - a command has as many options as a study
         list[str] | None, typer.Option(help="An auxiliary's column; repeat. Default: all others.")
     ] = None,
     log10: Annotated[list[str] | None, typer.Option(help="A column to take log10 of; repeat.")] = None,
-    encoders: Annotated[str | None, typer.Option(help="Such as mlp,dmpnn,gine.")] = None,
+    encoders: Annotated[str | None, typer.Option(help="Such as mlp,gine or mlp(width=64),mlp.")] = None,
     combiners: Annotated[str | None, typer.Option(help="Such as average,pcgrad,cagrad.")] = None,
     single_task: Annotated[
         bool | None, typer.Option("--single-task/--no-single-task", help="Also train the focal task alone.")
@@ -63,7 +63,7 @@ def compare(  # noqa: PLR0913 - a command has as many options as a study
         "focal": focal,
         "aux": aux,
         "log10": log10,
-        "encoders": names(encoders),
+        "encoders": encoders,
         "combiners": names(combiners),
         "single_task": single_task,
         "seeds": seeds,

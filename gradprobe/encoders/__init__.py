@@ -5,6 +5,18 @@ representation [b, width]. A new one is one file and one line in `registry.ENCOD
 """
 
 from gradprobe.encoders.features import EncoderOptions, Features, IntArray
+from gradprobe.encoders.naming import NamedEncoder, parse_encoder, split_names
 from gradprobe.encoders.registry import ENCODERS, Encoder, EncoderSpec, get
 
-__all__ = ["ENCODERS", "Encoder", "EncoderOptions", "EncoderSpec", "Features", "IntArray", "get"]
+__all__ = [
+    "ENCODERS",
+    "Encoder",
+    "EncoderOptions",
+    "EncoderSpec",
+    "Features",
+    "IntArray",
+    "NamedEncoder",
+    "get",
+    "parse_encoder",
+    "split_names",
+]

@@ -21,7 +21,7 @@ from typing import Self
 from gradprobe.errors import InputError
 from gradprobe.records.record import Key
 
-_NAME = re.compile(r"[\w+][\w.,+=@-]*")
+_NAME = re.compile(r"[\w+][\w.,+=@()-]*")
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def check_name(name: str) -> str:
     """
     if not _NAME.fullmatch(name) or len(name) > 200:
         raise InputError(
-            f"cells: expected names of letters, digits and any of . , + = @ - _, got {name[:200]!r}; "
+            f"cells: expected names of letters, digits and any of . , + = @ ( ) - _, got {name[:200]!r}; "
             "this study was not written by gradprobe, or changed since"
         )
     return name

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from gradprobe import combiners
 from gradprobe.combiners import Combiner
 from gradprobe.data import MoleculeTable, split_molecules
-from gradprobe.encoders import ENCODERS, Features
+from gradprobe.encoders import Features
 from gradprobe.records.compare import SINGLE_TASK, CellKey, CellMetrics, EpochRow, MetricRow
 from gradprobe.studies.config import StudyConfig
 from gradprobe.studies.desk import Desk
@@ -44,7 +44,7 @@ class CompareWork:
     def __call__(self, key: CellKey, desk: Desk) -> CellMetrics:
         """One cell; its trace is left on the desk."""
         data = self._training_data(key, desk.cache)
-        spec, options = ENCODERS[key.encoder], self._encoder_options(key.encoder)
+        spec, options = self.config.encoder(key.encoder)
         model = build_model(lambda: spec.build(options, data.features), data.tasks, seed=key.seed)
         observer = None if key.combiner == SINGLE_TASK else self._observer(key, model, data, desk.trace)
         try:
@@ -87,10 +87,8 @@ class CompareWork:
         )
 
     def _features(self, encoder: str, cache: Path | None) -> Features:
-        return ENCODERS[encoder].featurise(self.table.smiles, self._encoder_options(encoder), cache)
-
-    def _encoder_options(self, encoder: str) -> Any:
-        return ENCODERS[encoder].options(**self.config.encoder_options.get(encoder, {}))
+        spec, options = self.config.encoder(encoder)
+        return spec.featurise(self.table.smiles, options, cache)
 
     def _combiner(self, key: CellKey) -> Combiner:
         if key.combiner == SINGLE_TASK:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from gradprobe import combiners
-from gradprobe.encoders import ENCODERS
+from gradprobe.encoders import ENCODERS, EncoderOptions, EncoderSpec, parse_encoder, split_names
 from gradprobe.errors import InputError
 from gradprobe.records.reading import read_bytes
 from gradprobe.studies.options import Count, checked, sentence
@@ -22,8 +22,9 @@ class StudyConfig(BaseModel):
     `table` is a CSV or Parquet file, or the name of an embedded data set. Without `aux`, every other
     numeric column is an auxiliary. `probe_rows` caps the molecules of each task with which a whole fold
     is measured (None: all of them), `heldout_rows` the validation molecules of the focal task beside each
-    measured minibatch (None: as many as `batch_size`; 0: none). `encoder_options` and `combiner_options`
-    hold options by name, such as `{"mlp": {"width": 256}}`.
+    measured minibatch (None: as many as `batch_size`; 0: none). `encoders` may carry options, as in
+    `mlp(width=64)`, so that several are of one kind. `encoder_options` and `combiner_options` hold options by
+    kind and name, such as `{"mlp": {"width": 256}}`; those in a name come first.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -56,10 +57,16 @@ class StudyConfig(BaseModel):
     def _distinct(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(dict.fromkeys(names))
 
+    @field_validator("encoders", mode="before")
+    @classmethod
+    def _one_text_of_names(cls, names: object) -> object:
+        return split_names(names) if isinstance(names, str) else names
+
     @field_validator("encoders")
     @classmethod
     def _known_encoders(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        return _known("encoders", names, tuple(ENCODERS))
+        _known("encoders", tuple(parse_encoder(name).kind for name in names), tuple(ENCODERS))
+        return tuple(dict.fromkeys(map(_encoder_name, names)))
 
     @field_validator("combiners")
     @classmethod
@@ -79,6 +86,7 @@ class StudyConfig(BaseModel):
                 raise ValueError(
                     f"encoder_options.{name}.{sentence(error, ENCODERS[name].options)}"
                 ) from error
+        self._check_networks()
         for name in (*self.combiners, *self.combiner_options):
             if not _of_another_library(name):
                 _known("combiner_options", (name,), combiners.names())
@@ -86,6 +94,23 @@ class StudyConfig(BaseModel):
         if self.focal in self.aux:
             raise ValueError(f"aux: expected auxiliaries only, got the focal task {self.focal!r} among them")
         return self
+
+    def encoder(self, name: str) -> tuple[EncoderSpec, EncoderOptions]:
+        """How one of the study's encoders is built, and its options."""
+        named = parse_encoder(name)
+        return named.spec, named.options(self.encoder_options.get(named.kind))
+
+    def _check_networks(self) -> None:
+        """Refuse one network under two names: it would run twice."""
+        names: dict[tuple[str, str], str] = {}
+        for name in self.encoders:
+            spec, options = self.encoder(name)
+            other = names.setdefault((spec.name, options.model_dump_json()), name)
+            if other != name:
+                raise ValueError(
+                    f"encoders: expected different networks, got {other} and {name}, which are the same; "
+                    "leave one of them out"
+                )
 
 
 def make_config(**values: Any) -> StudyConfig:
@@ -116,6 +141,14 @@ def read_config(path: str | Path) -> dict[str, Any]:
 def _of_another_library(combiner: str) -> bool:
     """Whether it is a name such as `torchjd:UPGrad`, which `combiners.get` checks."""
     return ":" in combiner
+
+
+def _encoder_name(text: str) -> str:
+    named = parse_encoder(text)
+    try:
+        return named.name
+    except ValidationError as error:
+        raise ValueError(f"encoders: {named.kind}.{sentence(error, named.spec.options)}") from error
 
 
 def _known(argument: str, names: tuple[str, ...], known: tuple[str, ...]) -> tuple[str, ...]:

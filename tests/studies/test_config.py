@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from gradprobe.encoders.mlp import MLPOptions
 from gradprobe.errors import InputError
 from gradprobe.studies import demo_config, make_config, read_config
 
@@ -16,6 +17,11 @@ def test_the_demo_asks_for_the_embedded_data() -> None:
     [
         ({"encoders": ("mpl",)}, ["encoders", "mlp, dmpnn, gine", "'mpl'", "did you mean mlp"]),
         ({"encoders": ()}, ["encoders", "at least one", "none"]),
+        ({"encoders": "mpl(width=3)"}, ["encoders", "mlp, dmpnn, gine", "'mpl'", "did you mean mlp"]),
+        ({"encoders": "mlp(widht=3)"}, ["encoders: mlp.widht", "width, depth", "unknown"]),
+        ({"encoders": "mlp(width=3.5)"}, ["encoders: mlp.width", "integer", "'3.5'"]),
+        ({"encoders": "mlp(width"}, ["encoders", "mlp(width=64,depth=2)", "'mlp(width'"]),
+        ({"encoders": "mlp,mlp(width=512)"}, ["mlp and mlp(width=512)", "the same", "leave one"]),
         ({"combiners": ("pcgard",)}, ["combiners", "'pcgard'", "did you mean pcgrad"]),
         ({"seeds": 0}, ["seeds", "greater than or equal to 1", "0"]),
         ({"learning_rate": -1.0}, ["learning_rate", "-1.0"]),
@@ -42,6 +48,18 @@ def test_a_missing_focal_task_is_named() -> None:
 
 def test_repeated_names_count_once() -> None:
     assert make_config(table="t.csv", focal="y", encoders=["mlp", "mlp"]).encoders == ("mlp",)
+
+
+def test_encoders_of_one_kind_differ_by_their_options() -> None:
+    config = make_config(
+        table="t.csv",
+        focal="y",
+        encoders="mlp( depth=1,width=64 ),mlp(width=8),dmpnn",
+        encoder_options={"mlp": {"dropout": 0.5}},
+    )
+    assert config.encoders == ("mlp(width=64,depth=1)", "mlp(width=8)", "dmpnn")
+    spec, options = config.encoder("mlp(width=8)")
+    assert (spec.name, options) == ("mlp", MLPOptions(width=8, depth=2, dropout=0.5))
 
 
 def test_a_toml_file_holds_the_same_options(tmp_path: Path) -> None:
