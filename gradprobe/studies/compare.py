@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from gradprobe.data import MoleculeTable, check_tasks, load_table, split_molecules, write_skipped
 from gradprobe.errors import InputError
@@ -12,6 +17,7 @@ from gradprobe.records.kinds import COMPARE
 from gradprobe.records.older import compare_identity
 from gradprobe.studies.compare_cell import CompareWork
 from gradprobe.studies.config import StudyConfig
+from gradprobe.studies.opening import Compatible
 from gradprobe.studies.plan import Plan, plan_cells
 
 _PACKAGES = (
@@ -49,6 +55,7 @@ def plan_study(config: StudyConfig, out: str | Path, *, command: Sequence[str] |
         work=CompareWork(config, table),
         packages=_PACKAGES,
         command=command,
+        compatible=Compatible(defaults=_defaults(), aliases={"table": _older_digest(table)}),
         table=config.table,
         data_digest=table.digest,
         molecules=len(table.smiles),
@@ -99,3 +106,18 @@ def _cells(config: StudyConfig) -> tuple[CellKey, ...]:
         for encoder in config.encoders
         for combiner in names
     )
+
+
+def _defaults() -> dict[str, Any]:
+    """The options as they are when nobody names them: folders of versions without one of them had these."""
+    fields = StudyConfig.model_fields.items()
+    return {name: option.get_default(call_default_factory=True) for name, option in fields}
+
+
+def _older_digest(table: MoleculeTable) -> str:
+    """The digest of a table as version 0.1.0 computed it, from a dense matrix of labels."""
+    head = {"smiles": table.smiles, "tasks": [[task, table.kinds[task]] for task in table.tasks]}
+    labels = np.column_stack([table.column(task) for task in table.tasks])
+    # One NaN for all: the bits of a missing label depend on how it was computed.
+    plain = np.where(np.isnan(labels), np.nan, labels).astype("<f8")
+    return hashlib.sha256(json.dumps(head).encode() + b"\n" + plain.tobytes()).hexdigest()

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from gradprobe.errors import InputError
 from gradprobe.records.cell import CellStamp, stamp_files
-from gradprobe.records.checksums import digest_of
 from gradprobe.records.folder import StudyFolder, is_inside
 from gradprobe.records.kinds import Kind
-from gradprobe.records.manifest import Manifest
+from gradprobe.records.manifest import Manifest, identify
 from gradprobe.records.older import read_grid
 from gradprobe.records.record import Key, Result, load_record, read_record, write_record
 from gradprobe.records.study import read_manifest
@@ -23,7 +24,32 @@ R = TypeVar("R", bound=Result)
 _OLDER_RUN = "0.1.0"
 
 
-def open_folder(folder: StudyFolder, kind: Kind[M, R], wanted: M) -> tuple[M, tuple[str, ...]]:
+@dataclass(frozen=True)
+class Compatible:
+    """What makes an identity that an older version wrote the same as today's.
+
+    `defaults` are values of options that it may not have had; `aliases` values by which it called the same
+    thing, such as a digest of the data that is computed otherwise now.
+    """
+
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    aliases: Mapping[str, Any] = field(default_factory=dict)
+
+    def changed(self, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+        """The names in which two identities differ."""
+        return [name for name in dict.fromkeys([*wanted, *found]) if not self._alike(name, found, wanted)]
+
+    def _alike(self, name: str, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+        absent = object()
+        earlier, now = found.get(name, absent), _plain(wanted.get(name))
+        if earlier is absent:
+            return name in self.defaults and _plain(self.defaults[name]) == now
+        return _plain(earlier) in (now, _plain(self.aliases.get(name, absent)))
+
+
+def open_folder(
+    folder: StudyFolder, kind: Kind[M, R], wanted: M, compatible: Compatible | None = None
+) -> tuple[M, tuple[str, ...]]:
     """Make a folder that of the study wanted, and say what was met there; its lock must be held.
 
     Finished cells of the same study are kept, whoever asked for them, and those of version 0.1.0 are given
@@ -37,10 +63,11 @@ def open_folder(folder: StudyFolder, kind: Kind[M, R], wanted: M) -> tuple[M, tu
     remove_unfinished(folder.path)
     notes: list[str] = []
     manifest = wanted
-    earlier = _earlier(folder, kind, wanted, notes)
+    earlier = _earlier(folder, kind, wanted, notes, compatible or Compatible())
     if earlier is not None:
-        _check_same(earlier, wanted, folder)
-        manifest = wanted.joined(earlier)
+        # What an older version wrote keeps the identity that its cells carry.
+        same = {"identity": earlier.identity, "digest": earlier.digest}
+        manifest = wanted.joined(earlier).model_copy(update=same)
     write_record(folder.manifest, manifest.sealed(), within=folder.path)
     (folder.path / "grid.json").unlink(missing_ok=True)
     return manifest, tuple(notes)
@@ -54,7 +81,9 @@ def set_aside(folder: StudyFolder, name: str) -> Path:
     return (folder.cells / name).rename(shelf / f"{name}-{number}")
 
 
-def _earlier(folder: StudyFolder, kind: Kind[M, R], wanted: M, notes: list[str]) -> M | None:
+def _earlier(
+    folder: StudyFolder, kind: Kind[M, R], wanted: M, notes: list[str], compatible: Compatible
+) -> M | None:
     """The manifest of the study that the folder holds, as far as it can still be told."""
     if folder.manifest.exists():
         try:
@@ -68,22 +97,21 @@ def _earlier(folder: StudyFolder, kind: Kind[M, R], wanted: M, notes: list[str])
                 f"the kind {found.kind}; name another folder with --out"
             )
         assert isinstance(found, kind.manifest)
-        if found.schema_version == 1 and found.digest == wanted.digest:
+        _check_same(found.identity, wanted, folder, compatible)
+        if found.schema_version == 1:
             _adopt(folder, kind, found.cells, found.digest, found.versions)
         return found
     grid = read_grid(folder)
     if grid is None:
         return _from_cells(folder, kind, wanted, notes)
+    _check_same(grid.identity if grid.kind == kind.name else {}, wanted, folder, compatible)
+    cells = tuple(_keys(folder, kind))
+    digest = identify(kind.name, grid.identity)
+    _adopt(folder, kind, cells, digest, grid.versions)
     # The older manifest named no cells and kept nothing else: what is wanted stands in for the rest, and its
     # cells come first.
-    digest = wanted.digest if grid.identity == wanted.identity and grid.kind == kind.name else ""
-    changes = {"identity": grid.identity, "digest": digest, "versions": grid.versions, "calls": ()}
-    older = wanted.model_copy(update=changes)
-    if not digest:
-        return older
-    cells = tuple(_keys(folder, kind))
-    _adopt(folder, kind, cells, digest, grid.versions)
-    return older.model_copy(update={"cells": (*wanted.cells, *cells)})
+    kept = {"identity": grid.identity, "digest": digest, "calls": (), "cells": (*wanted.cells, *cells)}
+    return wanted.model_copy(update=kept)
 
 
 def _from_cells(folder: StudyFolder, kind: Kind[M, R], wanted: M, notes: list[str]) -> M | None:
@@ -144,11 +172,12 @@ def _check_links(folder: StudyFolder) -> None:
             )
 
 
-def _check_same(found: Manifest, wanted: Manifest, folder: StudyFolder) -> None:
-    if found.digest == wanted.digest:
+def _check_same(
+    found: Mapping[str, Any], wanted: Manifest, folder: StudyFolder, compatible: Compatible
+) -> None:
+    changed = compatible.changed(found, wanted.identity)
+    if not changed:
         return
-    names = dict.fromkeys([*wanted.identity, *found.identity])
-    changed = [name for name in names if _text(found, name) != _text(wanted, name)]
     words = ["the data" if name in ("table", "data") else name for name in changed]
     raise InputError(
         f"out: expected a new folder or the same study, got {folder.path}, whose study differs in "
@@ -156,5 +185,6 @@ def _check_same(found: Manifest, wanted: Manifest, folder: StudyFolder) -> None:
     )
 
 
-def _text(manifest: Manifest, name: str) -> str:
-    return digest_of(manifest.identity.get(name))
+def _plain(value: Any) -> str:
+    """A value as JSON, in which tuples are lists; other objects are like nothing but themselves."""
+    return json.dumps(value, sort_keys=True, default=lambda other: f"object {id(other)}")

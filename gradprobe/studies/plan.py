@@ -18,7 +18,7 @@ from gradprobe.records.lock import locked
 from gradprobe.records.manifest import Invocation, Manifest, identify
 from gradprobe.records.record import Key, Result
 from gradprobe.studies.desk import Desk
-from gradprobe.studies.opening import open_folder
+from gradprobe.studies.opening import Compatible, open_folder
 from gradprobe.studies.versions import versions
 
 K_contra = TypeVar("K_contra", bound=Key, contravariant=True)
@@ -69,6 +69,7 @@ def plan_cells(
     work: Work[K, R],
     packages: Sequence[str],
     command: Sequence[str] | None = None,
+    compatible: Compatible | None = None,
     **facts: Any,
 ) -> Plan[M, K, R]:
     """Open a study's folder, new or holding the same study, and plan its cells.
@@ -84,6 +85,7 @@ def plan_cells(
         work: what runs a cell.
         packages: those whose versions are recorded.
         command: what was called, for the manifest; by default this process's arguments.
+        compatible: what makes an identity that an older version wrote the same as this one.
         facts: the other fields of the kind's manifest.
 
     Raises:
@@ -113,7 +115,7 @@ def plan_cells(
     try:
         folder.path.mkdir(parents=True, exist_ok=True)
         with locked(folder.lock, run=call.run):
-            manifest, notes = open_folder(folder, kind, manifest)
+            manifest, notes = open_folder(folder, kind, manifest, compatible)
     except OSError as error:
         raise InputError(
             f"out: expected a folder that can be written, got {out} ({os.strerror(error.errno or 0)}); "

@@ -26,6 +26,7 @@ from gradprobe.records.record import Key, Result, write_record
 from gradprobe.records.study import read_study
 from gradprobe.studies import Outcome, Plan, run_study
 from gradprobe.studies.desk import Desk
+from gradprobe.studies.opening import Compatible
 from gradprobe.studies.plan import plan_cells
 
 
@@ -444,3 +445,20 @@ def test_a_grid_of_version_0_1_0_with_other_options_or_changed_ones_is_refused(f
     with pytest.raises(InputError, match="changed after it was written"):
         run(folder, 1, epochs=4)
     assert ran(folder) == [1]
+
+
+def test_an_option_that_came_later_is_taken_as_its_default_in_older_folders(folder: Path) -> None:
+    run(folder, 1)
+    more = {
+        "options": {},
+        "cells": keys(1, 2),
+        "work": Squaring(folder.parent / "log"),
+        "packages": ("torch",),
+        "compatible": Compatible(defaults={"power": 2}, aliases={"data": "karate"}),
+    }
+    with pytest.raises(InputError, match="whose study differs in power"):
+        plan_cells(SQUARES, folder, identity={"data": "by another name", "power": 3}, **more)
+    outcome = run_study(plan_cells(SQUARES, folder, identity={"data": "x", "power": 2}, **more), jobs=1)
+    assert squares(outcome) == {1: 1, 2: 4}
+    assert ran(folder) == [1, 2]
+    assert states(folder) == {1: "finished", 2: "finished"}

@@ -1,5 +1,8 @@
 import csv
+import hashlib
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -7,12 +10,14 @@ import time
 from concurrent.futures import BrokenExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from gradprobe.errors import InputError, TrainingError
 from gradprobe.records.cell import CellStamp
 from gradprobe.records.compare import CellKey, CellMetrics
 from gradprobe.records.record import read_record
+from gradprobe.records.study import read_study
 from gradprobe.studies import Plan, grid, make_config, plan_study, run_study
 from gradprobe.studies.compare_cell import CompareWork
 from gradprobe.studies.desk import Desk
@@ -210,3 +215,33 @@ def test_metrics_tell_what_was_trained(finished: Plan) -> None:
     assert [row.epoch for row in metrics.history] == [0, 1]
     assert metrics.steps == metrics.history[-1].step + 1
     assert metrics.notes["features"] == "morgan"
+
+
+def test_a_comparison_of_version_0_1_0_is_resumed_and_gets_checksums(finished: Plan, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(finished.folder.path, out)
+    content = json.loads((out / "study.json").read_text())
+    # As that version wrote it: labels as a dense matrix in the order of the tasks, NaN where missing.
+    table = finished.work.table
+    dense = np.stack([table.column(task) for task in table.tasks], axis=1)
+    head = {"smiles": table.smiles, "tasks": [[task, table.kinds[task]] for task in table.tasks]}
+    data = hashlib.sha256(json.dumps(head).encode() + b"\n" + dense.astype("<f8").tobytes()).hexdigest()
+    cells_only = {"encoders", "combiners", "seeds", "single_task"}
+    options = {name: value for name, value in content["options"].items() if name not in cells_only}
+    text = json.dumps({"options": options | {"table": data}}, sort_keys=True)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    for name in ("kind", "identity", "calls", "checksum"):
+        del content[name]
+    content |= {"schema_version": 1, "data_digest": data, "digest": digest}
+    (out / "study.json").write_text(json.dumps(content))
+    for path in out.glob("cells/*/cell.json"):
+        path.write_text('{"encoder": "mlp"}')
+    assert len(read_study(out).results) == 6
+    stamps = {path: path.stat().st_mtime_ns for path in out.glob("cells/*/metrics.json")}
+    outcome = run_study(plan_study(finished.work.config, out, command=["x"]), jobs=1)
+    assert outcome.finished == 6
+    assert all(path.stat().st_mtime_ns == stamp for path, stamp in stamps.items())
+    assert all(cell.versions == content["versions"] for cell in read_study(out).cells)
+    (out / "study.json").write_text(json.dumps(content | {"options": content["options"] | {"epochs": 300}}))
+    with pytest.raises(InputError, match="the file was changed"):
+        read_study(out)
