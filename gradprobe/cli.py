@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from gradprobe import __version__
-from gradprobe.commands import compare, data, depth, dynamics, edit, nodes, read
+from gradprobe.commands import compare, data, graph, read
 from gradprobe.commands.console import SafeConsole
 from gradprobe.errors import GradprobeError
 
@@ -19,20 +19,14 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (
-    compare.compare,
-    compare.demo,
-    depth.depth,
-    dynamics.dynamics,
-    edit.edit,
-    nodes.nodes,
-    read.report,
-    read.show,
-    read.verdict,
-    read.watch,
-):
+for command in (compare.compare, read.report, read.verdict, read.show, read.watch):
     app.command()(command)
 app.add_typer(data.app, name="data")
+app.command()(compare.demo)
+app.add_typer(graph.app, name="graph")
+# As version 0.1.0 called them, so that its folders can be resumed with the command that they hold.
+for older in graph.COMMANDS:
+    app.command(hidden=True)(older)
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ import typer
 
 from gradprobe.commands.arguments import TABLE, Out, names
 from gradprobe.commands.console import SafeConsole
-from gradprobe.commands.running import publish, run_with_bars
+from gradprobe.commands.running import publish, run_and_report
 
 if TYPE_CHECKING:
     from gradprobe.studies import StudyConfig
@@ -111,10 +111,6 @@ def _run_synthetic(folder: Path) -> None:
 
 
 def _run(config: StudyConfig, out: Path, jobs: int) -> None:
-    from gradprobe.reports import load
     from gradprobe.studies import plan_study
 
-    console = SafeConsole()
-    outcome = run_with_bars(plan_study(config, out), jobs, console)
-    failures = {failure.key.id: failure.error for failure in outcome.failures}
-    publish(load(out), failures, console, finished=outcome.finished)
+    run_and_report(plan_study(config, out), jobs, strict=False)

@@ -1,4 +1,4 @@
-"""gradprobe depth."""
+"""gradprobe graph depth."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from gradprobe.commands.arguments import Out, names
-from gradprobe.commands.console import SafeConsole
-from gradprobe.commands.running import publish, run_with_bars
+from gradprobe.commands.running import run_and_report
 
 
 def depth(  # noqa: PLR0913 - a command has as many options as its study
@@ -37,8 +36,7 @@ def depth(  # noqa: PLR0913 - a command has as many options as its study
     out: Out = None,
 ) -> None:
     """Measure oversmoothing, vanishing and expansion of gradients in graph networks of many depths."""
-    from gradprobe.reports.kinds import of_kind
-    from gradprobe.studies.depth import depth_config, depth_summary, plan_depth
+    from gradprobe.studies.depth import depth_config, plan_depth
 
     given: dict[str, Any] = {
         "dataset": dataset,
@@ -52,7 +50,4 @@ def depth(  # noqa: PLR0913 - a command has as many options as its study
     }
     config = depth_config(**{name: value for name, value in given.items() if value is not None})
     folder = out or Path("runs") / "depth"
-    console = SafeConsole()
-    plan = plan_depth(config, folder, root=root)
-    summary = depth_summary(run_with_bars(plan, jobs, console).study)
-    publish(of_kind("depth", summary, folder), summary.failures, console)
+    run_and_report(plan_depth(config, folder, root=root), jobs)

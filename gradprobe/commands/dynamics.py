@@ -1,4 +1,4 @@
-"""gradprobe dynamics."""
+"""gradprobe graph dynamics."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from gradprobe.commands.arguments import Out, names
-from gradprobe.commands.console import SafeConsole
-from gradprobe.commands.running import publish, run_with_bars
+from gradprobe.commands.running import run_and_report
 
 
 def dynamics(
@@ -29,13 +28,9 @@ def dynamics(
     out: Out = None,
 ) -> None:
     """Align kernels with graph and labels over training, and put residual propagation beside a GCN."""
-    from gradprobe.reports.kinds import of_kind
-    from gradprobe.studies.dynamics import dynamics_config, dynamics_summary, plan_dynamics
+    from gradprobe.studies.dynamics import dynamics_config, plan_dynamics
 
     given: dict[str, Any] = {"datasets": names(datasets), "seeds": seeds, "epochs": epochs, "nodes": nodes}
     config = dynamics_config(**{name: value for name, value in given.items() if value is not None})
     folder = out or Path("runs") / "dynamics"
-    console = SafeConsole()
-    plan = plan_dynamics(config, folder, root=root)
-    summary = dynamics_summary(run_with_bars(plan, jobs, console).study)
-    publish(of_kind("dynamics", summary, folder), summary.failures, console)
+    run_and_report(plan_dynamics(config, folder, root=root), jobs)

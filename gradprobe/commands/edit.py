@@ -1,4 +1,4 @@
-"""gradprobe edit."""
+"""gradprobe graph edit."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from gradprobe.commands.arguments import Out, names
-from gradprobe.commands.console import SafeConsole
-from gradprobe.commands.running import publish, run_with_bars
+from gradprobe.commands.running import run_and_report
 
 
 def edit(  # noqa: PLR0913 - a command has as many options as its study
@@ -41,8 +40,7 @@ def edit(  # noqa: PLR0913 - a command has as many options as its study
     out: Out = None,
 ) -> None:
     """Put wrong predictions of trained node models right, and measure what that costs elsewhere."""
-    from gradprobe.reports.kinds import of_kind
-    from gradprobe.studies.editing import edit_config, edit_summary, plan_edits
+    from gradprobe.studies.editing import edit_config, plan_edits
 
     given: dict[str, Any] = {
         "dataset": dataset,
@@ -59,7 +57,4 @@ def edit(  # noqa: PLR0913 - a command has as many options as its study
     }
     config = edit_config(**{name: value for name, value in given.items() if value is not None})
     folder = out or Path("runs") / "edit"
-    console = SafeConsole()
-    plan = plan_edits(config, folder, root=root)
-    summary = edit_summary(run_with_bars(plan, jobs, console).study)
-    publish(of_kind("edit", summary, folder), summary.failures, console)
+    run_and_report(plan_edits(config, folder, root=root), jobs)

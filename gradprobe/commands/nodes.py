@@ -1,22 +1,22 @@
-"""gradprobe nodes: node classifiers with and without GraGR, on a graph."""
+"""gradprobe graph nodes: node classifiers with and without GraGR, on a graph."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gradprobe.commands.arguments import Out, names
-from gradprobe.commands.console import SafeConsole
-from gradprobe.commands.running import publish, run_with_bars
+from gradprobe.commands.running import run_and_report
 from gradprobe.errors import InputError
 
 if TYPE_CHECKING:
     from gradprobe.data.graphs import NodeDataset
-    from gradprobe.graphs.explain import Explanation, LanguageModel
-    from gradprobe.reports.nodes.summary import Snapshot
+    from gradprobe.graphs.explain import LanguageModel
+    from gradprobe.records.nodes import NodeRun, NodesManifest
+    from gradprobe.records.study import StoredStudy
 
 _DATASET = "A graph by name, such as cora, cornell or sbm:0.3. Default: karate, which needs no download."
 
@@ -49,9 +49,7 @@ def nodes(  # noqa: PLR0913 - a command has as many options as a study
     ] = None,
 ) -> None:
     """Train node classifiers with and without GraGR, and explain the nodes in conflict."""
-    from gradprobe.reports.kinds import of_kind
-    from gradprobe.reports.nodes.summarise import summarise_nodes
-    from gradprobe.studies.nodes import nodes_config, nodes_study, plan_nodes
+    from gradprobe.studies.nodes import nodes_config, plan_nodes
 
     given: dict[str, Any] = {
         "models": names(model),
@@ -65,11 +63,7 @@ def nodes(  # noqa: PLR0913 - a command has as many options as a study
     asked = _language_model(llm, llm_model)
     graph = _graph(dataset, root, edges, features)
     target = out or Path("runs") / f"nodes-{graph.name.lower().replace(':', '-')}"
-    console = SafeConsole()
-    study = nodes_study(run_with_bars(plan_nodes(graph, config, target), jobs, console).study)
-    summary = summarise_nodes(study)
-    explained = replace(summary, explanations=_explain(summary.snapshot, asked))
-    publish(of_kind("nodes", explained, target), study.failures, console)
+    run_and_report(plan_nodes(graph, config, target), jobs, finish=lambda study: _explain(study, asked))
 
 
 def _graph(dataset: str | None, root: Path | None, edges: Path | None, features: Path | None) -> NodeDataset:
@@ -103,12 +97,16 @@ def _language_model(url: str | None, name: str | None) -> LanguageModel | None:
     return LanguageModel(url, name)
 
 
-def _explain(snapshot: Snapshot | None, model: LanguageModel | None) -> tuple[Explanation, ...]:
-    """Words about the snapshot's most conflicted nodes; no label goes in."""
+def _explain(study: StoredStudy[NodesManifest, NodeRun], model: LanguageModel | None) -> None:
+    """Write words about the snapshot's most conflicted nodes into the folder; no label goes in."""
     from gradprobe.graphs.explain import explain_nodes, node_contexts
+    from gradprobe.records.nodes import EXPLANATIONS, NodeExplanation, NodeExplanations
+    from gradprobe.records.record import write_record
+    from gradprobe.reports.nodes.summarise import of_study
 
+    snapshot = of_study(study).snapshot
     if snapshot is None:
-        return ()
+        return
     contexts = node_contexts(
         snapshot.most_conflicted.tolist(),
         snapshot.features,
@@ -117,4 +115,6 @@ def _explain(snapshot: Snapshot | None, model: LanguageModel | None) -> tuple[Ex
         probabilities=snapshot.probability.tolist(),
         degrees=snapshot.degree.tolist(),
     )
-    return explain_nodes(contexts, model=model)
+    entries = [NodeExplanation(**asdict(each)) for each in explain_nodes(contexts, model=model)]
+    said = NodeExplanations(entries=tuple(entries))
+    write_record(study.folder.path / EXPLANATIONS, said, within=study.folder.path)

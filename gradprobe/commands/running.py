@@ -1,54 +1,63 @@
-"""What commands share that run cells and report them: a bar, a way to stop, the report."""
+"""What commands share that run cells and report them: bars, a way to stop, the report."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from gradprobe.records.manifest import Manifest
-from gradprobe.records.record import Key, Result
+from gradprobe.commands.console import SafeConsole
 
 if TYPE_CHECKING:
+    from gradprobe.records.study import StoredStudy
     from gradprobe.reports import Loaded
-    from gradprobe.studies import Outcome, Plan
+    from gradprobe.studies.plan import Plan
 
-M = TypeVar("M", bound=Manifest)
-K = TypeVar("K", bound=Key)
-R = TypeVar("R", bound=Result)
+Finish = Callable[["StoredStudy[Any, Any]"], None]
 
 
-def run_with_bars(plan: Plan[M, K, R], jobs: int, console: Console) -> Outcome[M, K, R]:
-    """Run a study with its progress shown, then its notes; Ctrl-C ends the command and says how to resume."""
-    from gradprobe.studies import run_study
+def run_and_report(
+    plan: Plan[Any, Any, Any],
+    jobs: int,
+    *,
+    finish: Finish | None = None,
+    strict: bool = True,
+) -> None:
+    """Run a study with bars on the screen, then show and write its report from what lies in its folder.
+
+    Ctrl-C ends the command and says how to resume. `finish` adds to the folder before the report. Cells that
+    fail are named, and the command ends with exit code 1: after any failure if `strict`, else only where no
+    cell has finished.
+    """
+    from gradprobe.reports import load
+    from gradprobe.studies.grid import run_study
     from gradprobe.studies.progress import progress_bars
 
+    console = SafeConsole()
     try:
         with progress_bars(console) as watch:
             outcome = run_study(plan, jobs=jobs, watch=watch)
     except KeyboardInterrupt:
         console.print("\ninterrupted; run the same command again to resume")
         sys.exit(130)
+    if finish is not None:
+        finish(outcome.study)
     for note in outcome.notes:
-        console.print(f"note: {note}", soft_wrap=True, highlight=False, markup=False)
-    return outcome
+        if note not in outcome.study.notes:  # those stand in the report
+            console.print(f"note: {note}", soft_wrap=True, highlight=False, markup=False)
+    failures = {failure.key.id: failure.error for failure in outcome.failures}
+    publish(load(plan.folder.path), failures, console)
+    if failures if strict else not outcome.finished:
+        sys.exit(1)
 
 
-def publish(
-    loaded: Loaded, failures: Mapping[str, str], console: Console, *, finished: int | None = None
-) -> None:
-    """Show a report, write it, and name the cells that failed.
-
-    With a failure the command ends with exit code 1; where the number of `finished` cells is given, only if
-    there are none.
-    """
+def publish(loaded: Loaded, failures: Mapping[str, str], console: Console) -> None:
+    """Show a report, write it, and name the cells that failed."""
     from gradprobe.reports import report, show
 
     console.print(show(loaded))
     console.print(f"report: {report(loaded)}", soft_wrap=True, highlight=False, markup=False)
     for name, reason in failures.items():
         console.print(f"failed: {name}: {reason}", soft_wrap=True, highlight=False, markup=False)
-    if failures if finished is None else not finished:
-        sys.exit(1)

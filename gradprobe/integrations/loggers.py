@@ -11,15 +11,17 @@ from gradprobe.trace import GramianRecord
 def scalars(record: GramianRecord, *, focal: str) -> dict[str, float]:
     """Names and values of a measurement's main numbers, such as `gradprobe/heldout/cosine/logP`.
 
-    The cosine of the focal gradient with each auxiliary's, the fraction of them below zero, overlap
-    and conflict energy per pair. Undefined numbers are left out: a gap in a curve is honest, a zero
-    is not.
+    The cosine of the focal gradient with each auxiliary's, the fraction of them below zero, overlap,
+    conflict energy and conflict energy per pair, under the names of the trace's frame. Undefined numbers
+    are left out: a gap in a curve is honest, a zero is not.
     """
     gramian = record.gramian.by_task()
     total, tasks = gramian.total, gramian.tasks
+    energy, per_pair = conflict_energy(total)
     found = {
         "overlap": float(gradient_overlap(total)),
-        "conflict_energy": float(conflict_energy(total)[1]),
+        "conflict_energy": float(energy),
+        "conflict_energy_per_pair": float(per_pair),
     }
     if focal in tasks:
         row = tasks.index(focal)

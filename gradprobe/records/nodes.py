@@ -185,3 +185,24 @@ class NodesStudy(Record):
     cells: int
     runs: tuple[NodeRun, ...]
     failures: dict[str, str] = Field(default_factory=dict)
+
+
+class NodeExplanation(Record):
+    """Words about a node, and whose they are: `"template"` or the name of a language model.
+
+    `note` says why the template stands in for a language model that was asked for.
+    """
+
+    node: int
+    text: str
+    source: str
+    note: str = ""
+
+
+class NodeExplanations(Record):
+    """What explanations.json holds: words about the nodes most in conflict, the first of them first."""
+
+    entries: tuple[NodeExplanation, ...]
+
+
+EXPLANATIONS = "explanations.json"

@@ -7,40 +7,43 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from gradprobe.errors import InputError
+from gradprobe.records.study import StoredStudy, is_study, read_study
 from gradprobe.reports.compare.document import compare_document
 from gradprobe.reports.compare.summary import Summary, summarise
 from gradprobe.reports.compare.verdict_file import verdict_json
+from gradprobe.reports.depth import summary as depth
 from gradprobe.reports.depth.document import depth_document
-from gradprobe.reports.depth.summary import summarise_depth
+from gradprobe.reports.dynamics import summary as dynamics
 from gradprobe.reports.dynamics.document import dynamics_document
-from gradprobe.reports.dynamics.summary import summarise_dynamics
+from gradprobe.reports.editing import summary as editing
 from gradprobe.reports.editing.document import edit_document
-from gradprobe.reports.editing.summary import summarise_edits
 from gradprobe.reports.kit.document import Document
 from gradprobe.reports.kit.json import as_json
+from gradprobe.reports.nodes import summarise as nodes
 from gradprobe.reports.nodes.document import nodes_document
-from gradprobe.reports.nodes.summarise import summarise_nodes
 from gradprobe.trace import Trace
 
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind: from what is on disk to a summary, and from that to a document.
+    """One kind: from what lies in a folder to a summary, and from that to a document.
 
     `verdict` gives what the report comes to as JSON, where that is more than the document's first lines.
     """
 
-    summarise: Callable[..., Any]
+    summarise: Callable[[StoredStudy[Any, Any]], Any]
     document: Callable[[Any], Document]
     verdict: Callable[[Any], str] | None = None
 
 
+# By the names in `gradprobe.records.kinds`.
 KINDS: Mapping[str, Kind] = {
     "compare": Kind(summarise, compare_document, verdict_json),
-    "depth": Kind(summarise_depth, depth_document),
-    "dynamics": Kind(summarise_dynamics, dynamics_document),
-    "edit": Kind(summarise_edits, edit_document),
-    "nodes": Kind(summarise_nodes, nodes_document),
+    "depth": Kind(depth.of_study, depth_document),
+    "dynamics": Kind(dynamics.of_study, dynamics_document),
+    "edit": Kind(editing.of_study, edit_document),
+    "nodes": Kind(nodes.of_study, nodes_document),
 }
 
 
@@ -63,15 +66,29 @@ def load(source: Trace | Summary | str | Path) -> Loaded:
     """The report of a trace, of the folder of a trace or a study of any kind, or of a comparison's summary.
 
     Raises:
-        InputError: there is neither a trace nor a study, or the study's description cannot be read.
+        InputError: there is neither a trace nor a study, the study's description cannot be read, or studies
+            of its kind have no report.
         TraceError: a bare trace is damaged, foreign or from a later version.
     """
+    if isinstance(source, str | Path) and is_study(source):
+        return _of_study(read_study(source))
     summary = source if isinstance(source, Summary) else summarise(source)
-    return replace(of_kind("compare", summary, summary.folder), of_study=summary.of_study)
+    return replace(_of_kind("compare", summary, summary.folder), of_study=summary.of_study)
 
 
-def of_kind(name: str, summary: Any, folder: Path | None) -> Loaded:
-    """The report of a summary of that kind of study."""
+def _of_study(study: StoredStudy[Any, Any]) -> Loaded:
+    name, folder = study.kind.name, study.folder.path
+    if name not in KINDS:
+        raise InputError(
+            f"source: expected a study of the kind {', '.join(KINDS)}, got {folder}, which holds one of the "
+            f"kind {name}; its numbers are in {study.folder.results}"
+        )
+    loaded = _of_kind(name, KINDS[name].summarise(study), folder)
+    points = (*loaded.document.points, *(f"{note[:1].upper()}{note[1:]}." for note in study.notes))
+    return replace(loaded, document=replace(loaded.document, points=points))
+
+
+def _of_kind(name: str, summary: Any, folder: Path | None) -> Loaded:
     kind = KINDS[name]
     document = kind.document(summary)
     if kind.verdict is None:

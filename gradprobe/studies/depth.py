@@ -1,4 +1,4 @@
-"""The study of gradprobe depth: one graph, networks of many depths, with and without normalisation."""
+"""The study of gradprobe graph depth: one graph, networks of many depths, with and without normalisation."""
 
 from __future__ import annotations
 
@@ -29,8 +29,7 @@ from gradprobe.records.depth import (
     SignalCourse,
 )
 from gradprobe.records.kinds import DEPTH
-from gradprobe.records.study import StoredStudy
-from gradprobe.reports.depth.summary import DepthSummary, summarise_depth
+from gradprobe.reports.depth.summary import DepthSummary, of_study
 from gradprobe.studies.desk import Desk
 from gradprobe.studies.grid import Watch, run_study
 from gradprobe.studies.identity import GRAPH_PACKAGES, graph_digest, graph_facts
@@ -41,7 +40,7 @@ Depth = Annotated[int, Field(ge=2)]
 
 
 class DepthConfig(BaseModel):
-    """The options of `gradprobe depth`.
+    """The options of `gradprobe graph depth`.
 
     Each option adds runs beside those that are there without it: at every depth, a plain network; with
     `residual`, one with skip connections as well; with `normalize`, the last of these again, its
@@ -115,13 +114,8 @@ def run_depth(
     config: DepthConfig, out: Path, *, root: Path | None = None, jobs: int = 0, watch: Watch | None = None
 ) -> DepthSummary:
     """Run what has not finished yet, and summarise all that the folder holds; see `plan_depth`."""
-    return depth_summary(run_study(plan_depth(config, out, root=root), jobs=jobs, watch=watch).study)
-
-
-def depth_summary(study: StoredStudy[DepthManifest, DepthRun]) -> DepthSummary:
-    """The summary of what lies in a folder."""
-    manifest = study.manifest
-    return summarise_depth(manifest.graph, manifest.shared, list(study.results.values()), study.problems())
+    outcome = run_study(plan_depth(config, out, root=root), jobs=jobs, watch=watch)
+    return of_study(outcome.study)
 
 
 @dataclass(frozen=True, eq=False)

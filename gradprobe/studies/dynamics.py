@@ -1,4 +1,4 @@
-"""The study of gradprobe dynamics: kernels over training and residual propagation, across graphs."""
+"""The study of gradprobe graph dynamics: kernels over training and residual propagation, across graphs."""
 
 from __future__ import annotations
 
@@ -22,8 +22,7 @@ from gradprobe.records.dynamics import (
 )
 from gradprobe.records.graph import GraphRecord
 from gradprobe.records.kinds import DYNAMICS
-from gradprobe.records.study import StoredStudy
-from gradprobe.reports.dynamics.summary import DynamicsSummary, summarise_dynamics
+from gradprobe.reports.dynamics.summary import DynamicsSummary, of_study
 from gradprobe.studies.desk import Desk
 from gradprobe.studies.dynamics_networks import train_network
 from gradprobe.studies.dynamics_propagation import growth_of_odd_powers, propagate
@@ -37,7 +36,7 @@ DEFAULT = ("karate", *(f"sbm:{share:g}" for share in (0.1, 0.3, 0.5, 0.7, 0.9)))
 
 
 class DynamicsConfig(BaseModel):
-    """The options of `gradprobe dynamics`; see `DynamicsOptions` for those not explained here."""
+    """The options of `gradprobe graph dynamics`; see `DynamicsOptions` for those not explained here."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -105,13 +104,8 @@ def run_dynamics(
     watch: Watch | None = None,
 ) -> DynamicsSummary:
     """Run what has not finished yet, and summarise all that the folder holds; see `plan_dynamics`."""
-    return dynamics_summary(run_study(plan_dynamics(config, out, root=root), jobs=jobs, watch=watch).study)
-
-
-def dynamics_summary(study: StoredStudy[DynamicsManifest, DynamicsRun]) -> DynamicsSummary:
-    """The summary of what lies in a folder."""
-    failures = {key.id: problem for key, problem in study.problems().items()}
-    return summarise_dynamics(study.manifest.shared, list(study.results.values()), failures)
+    study = run_study(plan_dynamics(config, out, root=root), jobs=jobs, watch=watch).study
+    return of_study(study)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""The study of gradprobe edit: one graph, trained models, every editing method under every protocol."""
+"""The study of gradprobe graph edit: one graph, trained models, every editing method under every protocol."""
 
 from __future__ import annotations
 
@@ -37,8 +37,7 @@ from gradprobe.records.editing import (
 )
 from gradprobe.records.graph import GraphRecord
 from gradprobe.records.kinds import EDIT
-from gradprobe.records.study import StoredStudy
-from gradprobe.reports.editing.summary import EditSummary, summarise_edits
+from gradprobe.reports.editing.summary import EditSummary, of_study
 from gradprobe.studies.desk import Desk
 from gradprobe.studies.editing_models import TrainedModel, train_model
 from gradprobe.studies.grid import Watch, run_study
@@ -66,7 +65,7 @@ _BESIDE: dict[Method, bool] = {
 
 
 class EditConfig(BaseModel):
-    """The options of `gradprobe edit`; see `EditOptions` for what they mean."""
+    """The options of `gradprobe graph edit`; see `EditOptions` for what they mean."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -135,13 +134,8 @@ def run_edits(
     config: EditConfig, out: Path, *, root: Path | None = None, jobs: int = 0, watch: Watch | None = None
 ) -> EditSummary:
     """Run what has not finished yet, and summarise all that the folder holds; see `plan_edits`."""
-    return edit_summary(run_study(plan_edits(config, out, root=root), jobs=jobs, watch=watch).study)
-
-
-def edit_summary(study: StoredStudy[EditManifest, EditRun]) -> EditSummary:
-    """The summary of what lies in a folder."""
-    manifest = study.manifest
-    return summarise_edits(manifest.graph, manifest.shared, list(study.results.values()), study.problems())
+    study = run_study(plan_edits(config, out, root=root), jobs=jobs, watch=watch).study
+    return of_study(study)
 
 
 @dataclass(frozen=True, eq=False)

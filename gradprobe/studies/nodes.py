@@ -1,4 +1,4 @@
-"""The study of gradprobe nodes: one graph, several models, with and without GraGR."""
+"""The study of gradprobe graph nodes: one graph, several models, with and without GraGR."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from gradprobe.records.nodes import (
     NodesStudy,
     NodeTrial,
 )
-from gradprobe.records.study import StoredStudy
+from gradprobe.reports.nodes.summarise import nodes_study
 from gradprobe.studies.desk import Desk
 from gradprobe.studies.grid import Watch, run_study
 from gradprobe.studies.identity import GRAPH_PACKAGES, graph_digest, graph_facts
@@ -50,7 +50,7 @@ from gradprobe.studies.plan import Plan, plan_cells
 
 
 class NodesConfig(BaseModel):
-    """The options of `gradprobe nodes`.
+    """The options of `gradprobe graph nodes`.
 
     Every method gets the same epochs, the same number of random starts and the same nodes. `gragr` holds
     numbers of `GraGROptions` that all methods but the base use instead of the defaults. `ablate` adds
@@ -146,19 +146,6 @@ def run_nodes(
 ) -> NodesStudy:
     """Run what has not finished yet, and return all that the folder holds; see `plan_nodes`."""
     return nodes_study(run_study(plan_nodes(graph, config, out), jobs=jobs, watch=watch).study)
-
-
-def nodes_study(study: StoredStudy[NodesManifest, NodeRun]) -> NodesStudy:
-    """What lies in a folder, as its report takes it."""
-    manifest = study.manifest
-    return NodesStudy(
-        graph=manifest.graph,
-        options={name: value for name, value in manifest.identity.items() if name not in ("graph", "data")},
-        methods=manifest.methods,
-        cells=len(manifest.cells),
-        runs=tuple(study.results.values()),
-        failures={key.id: problem for key, problem in study.problems().items()},
-    )
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,6 +8,7 @@ from gradprobe.errors import InputError
 
 runner = CliRunner()
 SMALL = [
+    "graph",
     "edit",
     "--model",
     "mlp",
@@ -36,7 +37,7 @@ def test_the_command_writes_a_report_and_shows_its_numbers(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["edit", "korate"], "name: expected one of"),
+        (["graph", "edit", "korate"], "name: expected one of"),
         ([*SMALL, "--method", "gre++"], "methods: input should be 'gd', 'gre'"),
         ([*SMALL, "--protocol", "all"], "protocols: input should be 'independent'"),
         ([*SMALL, "--learning-rate", "-1"], "learning_rate: input should be greater than 0"),

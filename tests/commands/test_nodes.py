@@ -29,16 +29,16 @@ def karate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 
 def call(*options: object) -> str:
-    """What `gradprobe nodes` prints; its errors are raised."""
-    ran = CliRunner().invoke(app, ["nodes", *map(str, options)], catch_exceptions=False)
+    """What `gradprobe graph nodes` prints; its errors are raised."""
+    ran = CliRunner().invoke(app, ["graph", "nodes", *map(str, options)], catch_exceptions=False)
     assert ran.exit_code == 0, ran.output
     return ran.output
 
 
 def error(*options: object) -> str:
-    """The sentence with which `gradprobe nodes` ends; the command line turns it into exit code 2."""
+    """The sentence with which `gradprobe graph nodes` ends; the command line turns it into exit code 2."""
     with pytest.raises(InputError) as raised:
-        CliRunner().invoke(app, ["nodes", *map(str, options)], catch_exceptions=False)
+        CliRunner().invoke(app, ["graph", "nodes", *map(str, options)], catch_exceptions=False)
     return str(raised.value)
 
 
@@ -142,7 +142,16 @@ def test_without_openai_the_extra_is_named_before_anything_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gradprobe.graphs.explain.language_model.find_spec", lambda name: None)
-    options = ["nodes", "--llm", "http://host/v1", "--llm-model", "small", "--out", str(tmp_path / "out")]
+    options = [
+        "graph",
+        "nodes",
+        "--llm",
+        "http://host/v1",
+        "--llm-model",
+        "small",
+        "--out",
+        str(tmp_path / "out"),
+    ]
     with pytest.raises(MissingExtraError, match=r"gradprobe\[llm\]"):
         CliRunner().invoke(app, options, catch_exceptions=False)
     assert not (tmp_path / "out").exists()

@@ -207,6 +207,7 @@ def test_the_logged_names_tell_split_and_auxiliary(tmp_path):
         "gradprobe/heldout/negative_fraction",
         "gradprobe/heldout/overlap",
         "gradprobe/heldout/conflict_energy",
+        "gradprobe/heldout/conflict_energy_per_pair",
     }
 
 

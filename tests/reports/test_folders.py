@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from gradprobe.cli import app
+from gradprobe.errors import InputError
 from gradprobe.reports import report
 from tests.reports._numbers import Reported, numbers
 
@@ -77,4 +78,14 @@ def test_the_same_command_on_an_older_folder_shows_the_same_numbers(kind, tmp_pa
     arguments = [*shlex.split(command)[1:-1], str(folder)]
     ran = CliRunner().invoke(app, arguments)
     assert ran.exit_code == 0, ran.output
-    assert missing(kind, (folder / "report.html").read_text()) == []
+    page = folder / "report.html"
+    assert missing(kind, page.read_text()) == []
+    page.unlink()
+    assert report(folder) == page
+    assert missing(kind, page.read_text()) == []
+
+
+@pytest.mark.parametrize("kind", GRIDS)
+def test_an_older_folder_says_which_command_brings_its_report_back(kind):
+    with pytest.raises(InputError, match=f"run its command again .gradprobe {kind} "):
+        report(FOLDERS / kind)

@@ -9,7 +9,7 @@ from typing import Any
 from gradprobe.errors import InputError, TraceError
 from gradprobe.records.cell import CellProgress, State, StoredCell
 from gradprobe.records.compare import CellKey, CellMetrics, StudyManifest
-from gradprobe.records.study import is_study, read_study
+from gradprobe.records.study import StoredStudy, is_study, read_study
 from gradprobe.trace import Trace
 
 THIS_RUN = "this run"
@@ -34,21 +34,17 @@ class Cell:
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """The runs to report; `manifest` is None for a bare trace, `folder` for one in memory.
-
-    `notes` are sentences about the folder that every reader should see.
-    """
+    """The runs to report; `manifest` is None for a bare trace, `folder` for one in memory."""
 
     name: str
     focal: str
     cells: tuple[Cell, ...]
     manifest: StudyManifest | None = None
     folder: Path | None = None
-    notes: tuple[str, ...] = ()
 
 
-def read_source(source: Trace | str | Path) -> Source:
-    """The runs of a trace, of the folder of a trace, or of the folder of a study.
+def read_source(source: Trace | StoredStudy[Any, Any] | str | Path) -> Source:
+    """The runs of a trace, of the folder of a trace, or of a comparison or its folder.
 
     A cell whose trace cannot be read is kept without it; the reason is in the cell.
 
@@ -59,9 +55,11 @@ def read_source(source: Trace | str | Path) -> Source:
     """
     if isinstance(source, Trace):
         return _from_trace(source, source.path)
+    if isinstance(source, StoredStudy):
+        return _from_study(source)
     folder = Path(source)
     if is_study(folder):
-        return _from_study(folder)
+        return _from_study(read_study(folder))
     if (folder / "header.json").is_file():
         return _from_trace(Trace.load(folder), folder)
     raise InputError(
@@ -77,13 +75,12 @@ def _from_trace(trace: Trace, folder: Path | None) -> Source:
     return Source(name=name, focal=trace.header.focal, cells=(cell,), folder=folder)
 
 
-def _from_study(path: Path) -> Source:
-    study = read_study(path)
-    manifest = study.manifest
+def _from_study(study: StoredStudy[Any, Any]) -> Source:
+    manifest, path = study.manifest, study.folder.path
     if not isinstance(manifest, StudyManifest):
         raise InputError(
             f"source: expected a comparison or a trace, got {path}, which holds a study of the kind "
-            f"{manifest.kind}; its report is in {path / 'report.html'}"
+            f"{manifest.kind}; see gradprobe.report"
         )
     return Source(
         name=path.resolve().name,
@@ -91,7 +88,6 @@ def _from_study(path: Path) -> Source:
         cells=tuple(_cell(cell) for cell in study.cells),
         manifest=manifest,
         folder=path,
-        notes=study.notes,
     )
 
 

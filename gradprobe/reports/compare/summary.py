@@ -9,6 +9,7 @@ from typing import Any
 
 from gradprobe.geometry import overlap_by_chance
 from gradprobe.records.compare import SINGLE_TASK, TaskEntry
+from gradprobe.records.study import StoredStudy
 from gradprobe.reports.compare.candidates import AVERAGE
 from gradprobe.reports.compare.corrected import Corrected, corrected_of
 from gradprobe.reports.compare.decision import Decision, decision_of
@@ -83,8 +84,8 @@ class Summary:
         return self.finished + self.failed < self.cells
 
 
-def summarise(source: Trace | str | Path) -> Summary:
-    """The summary of a trace, of the folder of a trace, or of the folder of a study, finished or not.
+def summarise(source: Trace | StoredStudy[Any, Any] | str | Path) -> Summary:
+    """The summary of a trace, of the folder of a trace, or of a comparison or its folder, finished or not.
 
     Raises:
         InputError: there is neither a trace nor a study, or the study's description cannot be read.

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from gradprobe.records.depth import DepthGraph, DepthKey, DepthOptions, DepthRun, Finding
+from gradprobe.records.depth import DepthGraph, DepthKey, DepthManifest, DepthOptions, DepthRun, Finding
+from gradprobe.records.study import StoredStudy
 from gradprobe.reports.depth.claim import (
     MEASURES,
     MOMENTS,
@@ -67,6 +68,12 @@ class DepthSummary:
     def cell(self, variant: str, layers: int) -> DepthCell | None:
         """The cell of an architecture and depth, where a run of it has finished."""
         return next((c for c in self.cells if (c.variant, c.layers) == (variant, layers)), None)
+
+
+def of_study(study: StoredStudy[DepthManifest, DepthRun]) -> DepthSummary:
+    """The summary of what lies in the folder of a depth study."""
+    manifest = study.manifest
+    return summarise_depth(manifest.graph, manifest.shared, list(study.results.values()), study.problems())
 
 
 def summarise_depth(

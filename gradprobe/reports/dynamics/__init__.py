@@ -1,1 +1,1 @@
-"""The report of `gradprobe dynamics`: alignments of kernels against accuracy, and residual propagation."""
+"""The report of a dynamics study: alignments of kernels against accuracy, and residual propagation."""

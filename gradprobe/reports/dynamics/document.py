@@ -1,4 +1,4 @@
-"""The report of `gradprobe dynamics`, from the summary of its runs."""
+"""The report of `gradprobe graph dynamics`, from the summary of its runs."""
 
 from __future__ import annotations
 

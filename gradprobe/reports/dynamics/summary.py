@@ -14,12 +14,14 @@ from gradprobe.records.dynamics import (
     METHODS,
     Alignments,
     Checkpoint,
+    DynamicsManifest,
     DynamicsOptions,
     DynamicsRun,
     Method,
     Network,
 )
 from gradprobe.records.graph import GraphRecord
+from gradprobe.records.study import StoredStudy
 from gradprobe.reports.statistics.paired import Paired, paired_difference
 from gradprobe.reports.statistics.ranks import spearman
 from gradprobe.reports.statistics.seeds import NAN, OverSeeds, over_seeds
@@ -138,6 +140,12 @@ class DynamicsSummary:
     def seeds(self) -> int:
         """The most seeds that a graph has."""
         return max((len(graph.runs) for graph in self.graphs), default=0)
+
+
+def of_study(study: StoredStudy[DynamicsManifest, DynamicsRun]) -> DynamicsSummary:
+    """The summary of what lies in the folder of a dynamics study."""
+    failures = {key.id: problem for key, problem in study.problems().items()}
+    return summarise_dynamics(study.manifest.shared, list(study.results.values()), failures)
 
 
 def summarise_dynamics(

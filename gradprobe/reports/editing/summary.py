@@ -9,6 +9,7 @@ import numpy as np
 
 from gradprobe.records.editing import (
     EditKey,
+    EditManifest,
     EditOptions,
     EditRun,
     Method,
@@ -17,6 +18,7 @@ from gradprobe.records.editing import (
     Protocol,
 )
 from gradprobe.records.graph import GraphRecord
+from gradprobe.records.study import StoredStudy
 from gradprobe.reports.statistics.paired import Paired, paired_difference
 from gradprobe.reports.statistics.seeds import NAN, OverSeeds, mean_defined, over_seeds
 
@@ -132,6 +134,12 @@ class EditSummary:
     def of(self, model: ModelKind, protocol: Protocol) -> tuple[MethodSummary, ...]:
         """The methods tried on a model under a protocol."""
         return tuple(found for found in self.methods if (found.model, found.protocol) == (model, protocol))
+
+
+def of_study(study: StoredStudy[EditManifest, EditRun]) -> EditSummary:
+    """The summary of what lies in the folder of an editing study."""
+    manifest = study.manifest
+    return summarise_edits(manifest.graph, manifest.shared, list(study.results.values()), study.problems())
 
 
 def summarise_edits(

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from gradprobe.geometry.gramian import FloatArray
 from gradprobe.records.nodes import (
+    EXPLANATIONS,
     NodeEpochRow,
+    NodeExplanation,
+    NodeExplanations,
     NodeMoment,
     NodeRun,
+    NodesManifest,
     NodesStudy,
     Numbers,
 )
+from gradprobe.records.record import read_record
+from gradprobe.records.study import StoredStudy
 from gradprobe.reports.nodes.summary import (
     BASE,
     SCORES,
@@ -35,6 +42,25 @@ _PARTS = {
     "test": "test",
 }
 _MIB = 2.0**20
+
+
+def of_study(study: StoredStudy[NodesManifest, NodeRun]) -> NodesSummary:
+    """The summary of what lies in the folder of a study of node methods, with the words about its nodes."""
+    summary = summarise_nodes(nodes_study(study))
+    return replace(summary, explanations=_explanations(study, summary.snapshot))
+
+
+def nodes_study(study: StoredStudy[NodesManifest, NodeRun]) -> NodesStudy:
+    """What lies in the folder of a study of node methods."""
+    manifest = study.manifest
+    return NodesStudy(
+        graph=manifest.graph,
+        options={name: value for name, value in manifest.identity.items() if name not in ("graph", "data")},
+        methods=manifest.methods,
+        cells=len(manifest.cells),
+        runs=tuple(study.results.values()),
+        failures={key.id: problem for key, problem in study.problems().items()},
+    )
 
 
 def summarise_nodes(study: NodesStudy) -> NodesSummary:
@@ -188,6 +214,17 @@ def _snapshot(methods: Sequence[Sequence[NodeRun]]) -> Snapshot | None:
         predicted=np.array(found.predicted, dtype=np.int64),
         probability=_numbers(found.probability),
     )
+
+
+def _explanations(
+    study: StoredStudy[NodesManifest, NodeRun], snapshot: Snapshot | None
+) -> tuple[NodeExplanation, ...]:
+    """What was said of the snapshot's most conflicted nodes; words about others are out of date."""
+    stored = read_record(study.folder.path / EXPLANATIONS, NodeExplanations)
+    if snapshot is None or stored is None:
+        return ()
+    nodes = snapshot.nodes[snapshot.most_conflicted].tolist()
+    return stored.entries if [entry.node for entry in stored.entries] == nodes else ()
 
 
 def _moment(name: str, found: NodeMoment) -> Moment:
