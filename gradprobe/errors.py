@@ -44,3 +44,13 @@ def reason_for(error: Exception) -> str:
     ('jobs: expected a number', "KeyError: 'x'")
     """
     return str(error) if isinstance(error, GradprobeError) else f"{type(error).__name__}: {error}"
+
+
+def quoted(error: Exception) -> str:
+    r"""What a library complains of, in one line that a terminal can show: some quote the bytes of a file.
+
+    >>> quoted(ValueError("type:\n \x1b[2J")), quoted(EOFError())
+    ('type: ?[2J', 'EOFError')
+    """
+    words = " ".join(str(error).split()) or type(error).__name__
+    return "".join(sign if sign.isprintable() else "?" for sign in words)

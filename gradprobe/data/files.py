@@ -12,7 +12,7 @@ import pandas as pd
 from gradprobe.data.formats.columnar import read_parquet
 from gradprobe.data.formats.compressed import read_bytes
 from gradprobe.data.formats.encoding import decode
-from gradprobe.errors import InputError
+from gradprobe.errors import InputError, quoted
 
 # What absent, truncated, foreign and ragged files raise; pyarrow's errors are ValueErrors or OSErrors.
 _UNREADABLE = (OSError, EOFError, ValueError, zlib.error, pd.errors.ParserWarning)
@@ -40,8 +40,7 @@ def read_frame(path: Path, *, text: tuple[str, ...]) -> pd.DataFrame:
     except UnicodeDecodeError as error:
         raise InputError(f"path: expected UTF-8, got {path} ({error.reason}); save it as UTF-8") from error
     except _UNREADABLE as error:
-        complaint = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"path: expected a table that can be read, got {path} ({complaint})") from error
+        raise InputError(f"path: expected a table that can be read, got {path} ({quoted(error)})") from error
     names = [str(column).strip() for column in frame.columns]
     repeated = next((one for one in names if names.count(one) > 1), None)
     if repeated is not None:

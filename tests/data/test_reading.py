@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from gradprobe.data import MoleculeTable, SkippedRow, read_table, write_skipped, write_table
+from gradprobe.data.formats.open import _READERS
 from gradprobe.errors import InputError
 from tests.data._tables import chains, table_of, write_csv
 
@@ -208,3 +209,16 @@ def test_writing_refuses_what_would_not_read_back(tmp_path: Path) -> None:
         write_table(table, tmp_path / "t.csv", smiles="y")
     with pytest.raises(InputError, match="place to write"):
         write_table(table, tmp_path / "absent" / "t.csv")
+
+
+def test_what_a_library_quotes_of_a_damaged_file_is_printable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise ValueError("don't know what type: \x0e \x1b[2J")
+
+    monkeypatch.setitem(_READERS, ".csv", refuse)
+    (tmp_path / "t.csv").write_text("smiles,y\nC,1\n")
+    with pytest.raises(InputError, match=r"what type: \? \?\[2J") as caught:
+        read_table(tmp_path / "t.csv")
+    assert str(caught.value).isprintable()

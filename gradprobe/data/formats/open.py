@@ -14,7 +14,7 @@ from gradprobe.data.formats.excel import read_excel
 from gradprobe.data.formats.jsonlines import read_json_lines
 from gradprobe.data.formats.raw import Progress, RawTable, without_blank_rows
 from gradprobe.data.formats.sdf import read_sdf
-from gradprobe.errors import InputError
+from gradprobe.errors import InputError, quoted
 
 
 class _Reader(Protocol):
@@ -63,9 +63,8 @@ def read_cells(path: Path, *, smiles: str | None = None, progress: Progress | No
     except UnicodeDecodeError as error:
         raise InputError(f"path: expected UTF-8, got {path} ({error.reason}); save it as UTF-8") from error
     except _UNREADABLE as error:
-        complaint = " ".join(str(error).split()) or type(error).__name__
         raise InputError(
-            f"path: expected a table that can be read, got {path} ({complaint[:300]})"
+            f"path: expected a table that can be read, got {path} ({quoted(error)[:300]})"
         ) from error
 
 
