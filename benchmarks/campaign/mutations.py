@@ -25,6 +25,7 @@ _RUN_AGAIN = 4
 _UNFINISHED = re.compile(r"\b[0-3] of 4 cells finished")
 # How a report says that something is wrong with a file.
 _DAMAGE = (
+    "read in part",
     "damaged",
     "unreadable",
     "cannot be read",
