@@ -14,12 +14,12 @@ MIN_LABELS = 20
 _ROUNDING = 1e-12
 
 
-def check_tasks(table: MoleculeTable, focal: str) -> None:
+def check_tasks(table: MoleculeTable, focal: str, *, min_labels: int = MIN_LABELS) -> None:
     """Check that a study of these tasks makes sense.
 
     Raises:
         InputError: the focal task is not among them, there is no auxiliary, or a task has fewer than
-            `MIN_LABELS` labels or always the same one.
+            `min_labels` labels or always the same one.
     """
     if focal not in table.tasks:
         raise InputError(
@@ -30,10 +30,10 @@ def check_tasks(table: MoleculeTable, focal: str) -> None:
         raise InputError(f"tasks: expected at least two, got only {focal!r}; add an auxiliary")
     for task in table.tasks:
         labels = table.of(task).exact
-        if len(labels) < MIN_LABELS:
+        if len(labels) < min_labels:
             lost = f" and {len(table.skipped)} unreadable rows" if table.skipped else ""
             raise InputError(
-                f"tasks: expected at least {MIN_LABELS} labels of {task!r}, got {len(labels)}{lost}; "
+                f"tasks: expected at least {min_labels} labels of {task!r}, got {len(labels)}{lost}; "
                 "leave it out"
             )
         if is_constant(labels):

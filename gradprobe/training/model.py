@@ -18,6 +18,7 @@ class MultiTaskModel(nn.Module):
     def __init__(self, encoder: nn.Module, tasks: Sequence[str]) -> None:
         super().__init__()
         self.tasks = tuple(tasks)
+        self._place = {task: place for place, task in enumerate(self.tasks)}
         self.encoder = encoder
         self.heads = nn.ModuleList(nn.Linear(int(encoder.width), 1) for _ in self.tasks)  # type: ignore[arg-type]
 
@@ -27,10 +28,16 @@ class MultiTaskModel(nn.Module):
         `positions[task]` [n] are the rows of the batch that carry the task; tasks without an entry
         have no output. Outputs are standardised targets, or logits of a classification task.
         """
+        if not positions:
+            return {}
         representation = self.encoder(inputs)
+        # All tasks' rows in one selection: its backward pass fills one array of the batch's size, where a
+        # selection for each task would fill one for each.
+        rows = representation.index_select(0, torch.cat(list(positions.values())))
+        parts = rows.split([len(own) for own in positions.values()])
         return {
-            task: self.heads[self.tasks.index(task)](representation.index_select(0, rows)).squeeze(1)
-            for task, rows in positions.items()
+            task: self.heads[self._place[task]](own).squeeze(1)
+            for task, own in zip(positions, parts, strict=True)
         }
 
 
