@@ -10,6 +10,7 @@ import typer
 from gradprobe import __version__
 from gradprobe.commands import compare, data, graph, read
 from gradprobe.commands.console import SafeConsole
+from gradprobe.commands.terminal import open_terminal
 from gradprobe.errors import GradprobeError
 
 app = typer.Typer(
@@ -31,6 +32,7 @@ for older in graph.COMMANDS:
 
 def main() -> None:
     """Run the command line; errors of the user's input are one sentence and exit code 2."""
+    open_terminal()
     try:
         app()
     except GradprobeError as error:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 Out = Annotated[Path | None, typer.Option(help="The folder to write to.")]
-TABLE = "A CSV or Parquet file, or the name of an embedded data set."
+TABLE = "A table file (CSV, Excel, SDF, Parquet, ...), or the name of an embedded data set."
 
 
 def names(text: str | None) -> list[str] | None:

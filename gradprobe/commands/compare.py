@@ -11,6 +11,20 @@ import typer
 from gradprobe.commands.arguments import TABLE, Out, names
 from gradprobe.commands.console import SafeConsole
 from gradprobe.commands.running import publish, run_and_report
+from gradprobe.commands.tables import (
+    Censored,
+    Classes,
+    Duplicates,
+    Exclude,
+    Log10,
+    Missing,
+    Smiles,
+    SplitColumn,
+    Standardize,
+    Stratify,
+    given_options,
+    reading_bar,
+)
 
 if TYPE_CHECKING:
     from gradprobe.studies import StudyConfig
@@ -21,12 +35,21 @@ _MOLECULES = ("rdkit", "chemprop", "torch_geometric", "chemicals")
 def compare(  # noqa: PLR0913 - a command has as many options as a study
     table: Annotated[str | None, typer.Argument(help=TABLE)] = None,
     *,
-    smiles: Annotated[str | None, typer.Option(help="The column of SMILES.")] = None,
+    smiles: Smiles = None,
     focal: Annotated[str | None, typer.Option(help="The column of the focal task.")] = None,
     aux: Annotated[
         list[str] | None, typer.Option(help="An auxiliary's column; repeat. Default: all others.")
     ] = None,
-    log10: Annotated[list[str] | None, typer.Option(help="A column to take log10 of; repeat.")] = None,
+    log10: Log10 = None,
+    missing: Missing = None,
+    classes: Classes = None,
+    exclude: Exclude = None,
+    min_labels: Annotated[
+        int | None, typer.Option(help="Leave out unnamed auxiliaries with fewer labels. Default: 20.")
+    ] = None,
+    censored: Censored = None,
+    duplicates: Duplicates = None,
+    standardize: Standardize = None,
     encoders: Annotated[str | None, typer.Option(help="Such as mlp,gine or mlp(width=64),mlp.")] = None,
     combiners: Annotated[str | None, typer.Option(help="Such as average,pcgrad,cagrad.")] = None,
     single_task: Annotated[
@@ -36,7 +59,9 @@ def compare(  # noqa: PLR0913 - a command has as many options as a study
     epochs: Annotated[int | None, typer.Option(help="Passes over the focal train fold.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Molecules per task per step.")] = None,
     batching: Annotated[str | None, typer.Option(help="balanced or union.")] = None,
-    split: Annotated[str | None, typer.Option(help="random or scaffold.")] = None,
+    split: Annotated[str | None, typer.Option(help="random, scaffold or parent.")] = None,
+    split_column: SplitColumn = None,
+    stratify: Stratify = None,
     probe_every: Annotated[
         int | None, typer.Option(help="Steps from one minibatch measurement to the next.")
     ] = None,
@@ -63,6 +88,13 @@ def compare(  # noqa: PLR0913 - a command has as many options as a study
         "focal": focal,
         "aux": aux,
         "log10": log10,
+        "missing": missing,
+        "classes": classes,
+        "exclude": exclude,
+        "min_labels": min_labels,
+        "censored": censored,
+        "duplicates": duplicates,
+        "standardize": standardize,
         "encoders": encoders,
         "combiners": names(combiners),
         "single_task": single_task,
@@ -71,11 +103,13 @@ def compare(  # noqa: PLR0913 - a command has as many options as a study
         "batch_size": batch_size,
         "batching": batching,
         "split": split,
+        "split_column": split_column,
+        "stratify": stratify,
         "probe_every": probe_every,
         "probe_rows": probe_rows,
         "heldout_rows": heldout_rows,
     }
-    options |= {name: value for name, value in given.items() if value not in (None, [])}
+    options |= given_options(**given)
     _run(make_config(**options), out or Path("runs") / "compare", jobs)
 
 
@@ -111,6 +145,13 @@ def _run_synthetic(folder: Path) -> None:
 
 
 def _run(config: StudyConfig, out: Path, jobs: int) -> None:
+    from gradprobe.data.audit import audit_in_brief, read_audit
     from gradprobe.studies import plan_study
 
-    run_and_report(plan_study(config, out), jobs, strict=False)
+    with reading_bar() as progress:
+        plan = plan_study(config, out, progress=progress)
+    console = SafeConsole()
+    audit = read_audit(plan.folder.path)
+    for line in () if audit is None else audit_in_brief(audit):
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
+    run_and_report(plan, jobs, strict=False)

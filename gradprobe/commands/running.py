@@ -57,7 +57,9 @@ def publish(loaded: Loaded, failures: Mapping[str, str], console: Console) -> No
     """Show a report, write it, and name the cells that failed."""
     from gradprobe.reports import report, show
 
+    # Files first: what a terminal cannot show must not cost the report.
+    written = report(loaded)
     console.print(show(loaded))
-    console.print(f"report: {report(loaded)}", soft_wrap=True, highlight=False, markup=False)
+    console.print(f"report: {written}", soft_wrap=True, highlight=False, markup=False)
     for name, reason in failures.items():
         console.print(f"failed: {name}: {reason}", soft_wrap=True, highlight=False, markup=False)

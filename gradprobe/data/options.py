@@ -15,15 +15,17 @@ Censored = Literal["drop", "value", "loss"]
 class TableOptions(BaseModel):
     """What to make of the cells of a table.
 
-    `missing` are marks for missing cells beside the usual ones. `classes` names columns whose two values are
-    classes, `exclude` columns to leave out. `censored` says what becomes of `<5` and `>100`: left out,
-    taken as measured, or kept as bounds for a one-sided loss. `duplicates` says how labels of one molecule
-    become one, `standardize` what counts as one molecule. `split_column` names a column that assigns the
-    folds, `stratify` one whose classes each fold gets its share of.
+    `named` columns hold labels whatever their names look like. `missing` are marks for missing cells beside
+    the usual ones. `classes` names columns whose two values are classes, `exclude` columns to leave out.
+    `censored` says what becomes of `<5` and `>100`: left out, taken as measured, or kept as bounds for a
+    one-sided loss. `duplicates` says how labels of one molecule become one, `standardize` what counts as
+    one molecule. `split_column` names a column that assigns the folds, `stratify` one whose classes each
+    fold gets its share of.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    named: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()

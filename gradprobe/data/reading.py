@@ -66,7 +66,7 @@ def read_table(
     columns = read_columns(
         found.cells,
         place,
-        wanted=wanted,
+        wanted=(*wanted, *options.named),
         missing=options.missing,
         classes=options.classes,
         exclude=options.exclude,

@@ -10,13 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from gradprobe.data import MoleculeTable, check_tasks, load_table, split_molecules, write_skipped
+from gradprobe.data import Audit, MoleculeTable, audit_table, load_table, split_molecules, write_skipped
+from gradprobe.data.audit import AUDIT
+from gradprobe.data.choosing import choose_tasks
+from gradprobe.data.formats.raw import Progress
 from gradprobe.errors import InputError
 from gradprobe.records.compare import SINGLE_TASK, CellKey, CellMetrics, StudyManifest, TaskEntry
 from gradprobe.records.kinds import COMPARE
 from gradprobe.records.older import compare_identity
+from gradprobe.records.writing import write_atomically
 from gradprobe.studies.compare_cell import CompareWork
 from gradprobe.studies.config import StudyConfig
+from gradprobe.studies.cost import estimated_cost
 from gradprobe.studies.opening import Compatible
 from gradprobe.studies.plan import Plan, plan_cells
 
@@ -34,17 +39,25 @@ _PACKAGES = (
 ComparePlan = Plan[StudyManifest, CellKey, CellMetrics]
 
 
-def plan_study(config: StudyConfig, out: str | Path, *, command: Sequence[str] | None = None) -> ComparePlan:
+def plan_study(
+    config: StudyConfig,
+    out: str | Path,
+    *,
+    command: Sequence[str] | None = None,
+    progress: Progress | None = None,
+) -> ComparePlan:
     """Read and check the table, and open the study's folder or resume the same study there.
 
     The same study may be asked for with other seeds, encoders and combiners, or with the focal task
-    alone: its finished cells are kept and the missing ones run.
+    alone: its finished cells are kept and the missing ones run. What became of every column is written to
+    audit.json. `progress` is told how far reading the table has come.
 
     Raises:
         InputError: the table or a task cannot be used, no seed gives three splits, the folder holds
             another study, is being written by another process or cannot be written.
     """
-    table = _checked_table(config)
+    table = _checked_table(config, progress)
+    audit = _audit(config, table)
     options = config.model_dump(mode="json")
     plan = plan_cells(
         COMPARE,
@@ -55,7 +68,7 @@ def plan_study(config: StudyConfig, out: str | Path, *, command: Sequence[str] |
         work=CompareWork(config, table),
         packages=_PACKAGES,
         command=command,
-        compatible=Compatible(defaults=_defaults(), aliases={"table": _older_digest(table)}),
+        compatible=Compatible(defaults=_defaults(), aliases={"table": _older_digest(table), "smiles": "smiles"}),
         table=config.table,
         data_digest=table.digest,
         molecules=len(table.smiles),
@@ -69,18 +82,52 @@ def plan_study(config: StudyConfig, out: str | Path, *, command: Sequence[str] |
         combiners=(*((SINGLE_TASK,) if config.single_task else ()), *config.combiners),
         seeds=tuple(range(config.seeds)),
     )
+    write_atomically(plan.folder.path / AUDIT, (audit.model_dump_json(indent=1) + "\n").encode())
     if table.skipped:
         write_skipped(table, plan.folder.path / "skipped.csv")
     return plan
 
 
-def _checked_table(config: StudyConfig) -> MoleculeTable:
-    wanted = (config.focal, *config.aux) if config.aux else None
-    table = load_table(config.table, smiles=config.smiles, tasks=wanted, log10=config.log10)
-    check_tasks(table, config.focal)
-    ordered = table.select((config.focal, *(task for task in table.tasks if task != config.focal)))
-    _check_splits(config, ordered)
-    return ordered
+def _checked_table(config: StudyConfig, progress: Progress | None) -> MoleculeTable:
+    table = load_table(
+        config.table,
+        smiles=config.smiles,
+        log10=config.log10,
+        options=config.table_options(),
+        progress=progress,
+    )
+    chosen = choose_tasks(
+        table,
+        config.focal,
+        config.aux,
+        min_labels=config.min_labels,
+        kind=config.split,
+        seeds=config.seeds,
+    )
+    _check_splits(config, chosen)
+    return chosen
+
+
+def _audit(config: StudyConfig, table: MoleculeTable) -> Audit:
+    """The audit of the split of the first seed that can be split."""
+    seed = next(seed for seed in range(config.seeds) if _can_split(config, table, seed))
+    return audit_table(
+        table,
+        source=config.table,
+        focal=config.focal,
+        kind=config.split,
+        seed=seed,
+        options=config.table_options(),
+        cost=estimated_cost(config, table),
+    )
+
+
+def _can_split(config: StudyConfig, table: MoleculeTable, seed: int) -> bool:
+    try:
+        split_molecules(table, kind=config.split, seed=seed, focal=config.focal)
+    except InputError:
+        return False
+    return True
 
 
 def _check_splits(config: StudyConfig, table: MoleculeTable) -> None:

@@ -7,21 +7,43 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from gradprobe import combiners
+from gradprobe.data import MIN_LABELS, SplitKind, TableOptions
+from gradprobe.data.formats.encoding import decode
+from gradprobe.data.merging import Duplicates
+from gradprobe.data.options import Censored
+from gradprobe.data.standardize import Standardization
 from gradprobe.encoders import ENCODERS, EncoderOptions, EncoderSpec, parse_encoder, split_names
 from gradprobe.errors import InputError
 from gradprobe.records.reading import read_bytes
 from gradprobe.studies.options import Count, checked, sentence
 
 
+def _as_tuple(names: object) -> object:
+    """One name where a list is meant: aux = "RLM" in a file."""
+    return (names,) if isinstance(names, str) else names
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
+
+
 class StudyConfig(BaseModel):
     """The options of `gradprobe compare`; a TOML file may hold the same names.
 
-    `table` is a CSV or Parquet file, or the name of an embedded data set. Without `aux`, every other
-    numeric column is an auxiliary. `probe_rows` caps the molecules of each task with which a whole fold
-    is measured (None: all of them), `heldout_rows` the validation molecules of the focal task beside each
+    `table` is a table file, or the name of an embedded data set. Without `aux`, every other column of
+    labels is an auxiliary, less those that nothing can be learnt from (`choose_tasks`). How its cells are
+    read stands in `TableOptions`. `probe_rows` caps the molecules of each task with which a whole fold is
+    measured (None: all of them), `heldout_rows` the validation molecules of the focal task beside each
     measured minibatch (None: as many as `batch_size`; 0: none). `encoders` may carry options, as in
     `mlp(width=64)`, so that several are of one kind. `encoder_options` and `combiner_options` hold options by
     kind and name, such as `{"mlp": {"width": 256}}`; those in a name come first.
@@ -31,17 +53,26 @@ class StudyConfig(BaseModel):
 
     table: str
     focal: str
-    smiles: str = "smiles"
-    aux: tuple[str, ...] = ()
-    log10: tuple[str, ...] = ()
+    smiles: str | None = None
+    aux: Names = ()
+    log10: Names = ()
+    missing: Names = ()
+    classes: Names = ()
+    exclude: Names = ()
+    min_labels: Count = MIN_LABELS
+    censored: Censored = "drop"
+    duplicates: Duplicates = "mean"
+    standardize: Standardization = "none"
     encoders: tuple[str, ...] = ("mlp", "dmpnn", "gine")
-    combiners: tuple[str, ...] = ("average", "pcgrad", "cagrad", "cosine_gating", "rcgrad", "gragr")
+    combiners: Names = ("average", "pcgrad", "cagrad", "cosine_gating", "rcgrad", "gragr")
     single_task: bool = False
     seeds: Count = 3
     epochs: Count = 30
     batch_size: Count = 32
     batching: Literal["balanced", "union"] = "balanced"
-    split: Literal["random", "scaffold"] = "random"
+    split: SplitKind = "random"
+    split_column: str | None = None
+    stratify: str | None = None
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     patience: Count = 10
@@ -52,7 +83,7 @@ class StudyConfig(BaseModel):
     encoder_options: dict[str, dict[str, Any]] = {}
     combiner_options: dict[str, dict[str, Any]] = {}
 
-    @field_validator("encoders", "combiners", "aux", "log10")
+    @field_validator("encoders", "combiners", "aux", "log10", "missing", "classes", "exclude")
     @classmethod
     def _distinct(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(dict.fromkeys(names))
@@ -91,6 +122,13 @@ class StudyConfig(BaseModel):
             if not _of_another_library(name):
                 _known("combiner_options", (name,), combiners.names())
             combiners.get(name, **self.combiner_options.get(name, {}))
+        if self.split_column and (self.stratify or self.split != "random"):
+            raise ValueError(
+                f"split_column: expected no other option of the split, got split {self.split!r} and stratify "
+                f"{self.stratify!r}; leave them out"
+            )
+        if self.focal in self.exclude:
+            raise ValueError(f"exclude: expected columns other than the focal task, got {self.focal!r}")
         if self.focal in self.aux:
             raise ValueError(f"aux: expected auxiliaries only, got the focal task {self.focal!r} among them")
         return self
@@ -112,6 +150,20 @@ class StudyConfig(BaseModel):
                     "leave one of them out"
                 )
 
+    def table_options(self) -> TableOptions:
+        """How the table is read."""
+        return TableOptions(
+            named=(self.focal, *self.aux),
+            missing=self.missing,
+            classes=self.classes,
+            exclude=self.exclude,
+            censored=self.censored,
+            duplicates=self.duplicates,
+            standardize=self.standardize,
+            split_column=self.split_column,
+            stratify=self.stratify,
+        )
+
 
 def make_config(**values: Any) -> StudyConfig:
     """A checked configuration.
@@ -130,7 +182,7 @@ def read_config(path: str | Path) -> dict[str, Any]:
     """
     content = read_bytes(Path(path), what="a TOML file of options", most=1_000_000)
     try:
-        return tomllib.loads(content.decode("utf-8"))
+        return tomllib.loads(decode(content)[0])
     except RecursionError as error:
         raise InputError(f"config: expected TOML, got {path}, which is nested too deeply") from error
     except ValueError as error:

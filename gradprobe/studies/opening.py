@@ -20,6 +20,16 @@ from gradprobe.records.writing import remove_unfinished
 
 M = TypeVar("M", bound=Manifest)
 R = TypeVar("R", bound=Result)
+# Files and folders that a study or its report writes, whatever its kind.
+_WRITTEN = (
+    "results.csv",
+    "report.html",
+    "verdict.json",
+    "skipped.csv",
+    "audit.json",
+    "figures",
+    "grid.json",
+)
 # What stamps name as the run of cells that version 0.1.0 left without one.
 _OLDER_RUN = "0.1.0"
 
@@ -64,13 +74,27 @@ def open_folder(
     notes: list[str] = []
     manifest = wanted
     earlier = _earlier(folder, kind, wanted, notes, compatible or Compatible())
-    if earlier is not None:
+    if earlier is None:
+        _check_not_of_others(folder)
+    else:
         # What an older version wrote keeps the identity that its cells carry.
         same = {"identity": earlier.identity, "digest": earlier.digest}
         manifest = wanted.joined(earlier).model_copy(update=same)
     write_record(folder.manifest, manifest.sealed(), within=folder.path)
     (folder.path / "grid.json").unlink(missing_ok=True)
     return manifest, tuple(notes)
+
+
+def _check_not_of_others(folder: StudyFolder) -> None:
+    """Refuse a folder without a study that holds files of the names that a study writes."""
+    if folder.cells.exists() or (folder.path / "set-aside").exists():
+        return
+    there = [name for name in _WRITTEN if (folder.path / name).exists()]
+    if there:
+        raise InputError(
+            f"out: expected a new folder or that of a study, got {folder.path}, which holds {there[0]} but "
+            "no study; name another folder with --out"
+        )
 
 
 def set_aside(folder: StudyFolder, name: str) -> Path:

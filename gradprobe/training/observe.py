@@ -24,6 +24,10 @@ from gradprobe.training.model import MultiTaskModel, device_of, on_device
 
 # Effective rank is at most the number of rows, so encoders are compared at one number.
 RANK_ROWS = 512
+# The gradients of a fold, summed and scaled: about three copies of the trunk in float32 for each half of a
+# task.
+_FOLD_BYTES = 2_000_000_000
+_COPIES = 3
 _FOLDS: Mapping[Literal["train", "heldout"], Fold] = {"train": "train", "heldout": "validation"}
 
 
@@ -39,6 +43,10 @@ class ProbeObserver:
     the train fold before training and at the end: both in eval mode and in halves too, with the effective
     rank of the representation of up to 512 of their molecules, evenly spaced. `rows` caps the molecules
     of each task with which a fold is measured, also evenly spaced.
+
+    A fold's gradients take a copy of the trunk for each half of a task. Of more tasks than two gigabytes
+    hold, folds are measured for the focal task and the auxiliaries with most labels, which the description
+    of batches says.
 
     Steps and folds on which fewer than two tasks have labels are left out: a conflict needs two.
     """
@@ -63,6 +71,12 @@ class ProbeObserver:
         self._rows = rows
         self._model = model
         self._judges = _judges(data, heldout_rows, seed)
+        self._measured = _measured_on_folds(model, data)
+        if len(self._measured) < len(data.tasks):
+            batches += (
+                f"; folds: the focal task and the {len(self._measured) - 1} auxiliaries with most labels, "
+                f"of {len(data.tasks) - 1}"
+            )
         self._gradients = GradientProbe(
             model,
             focal=data.focal,
@@ -110,7 +124,7 @@ class ProbeObserver:
         rows = {
             task: _evenly_spaced(molecules, self._rows or len(molecules))
             for task, molecules in self._data.rows[_FOLDS[split]].items()
-            if len(molecules)
+            if len(molecules) and task in self._measured
         }
         if len(rows) < 2:
             return
@@ -130,6 +144,14 @@ class ProbeObserver:
         inputs = on_device(self._data.features.batch(batch.molecules), device_of(model))
         representation: Tensor = model.encoder(inputs)  # type: ignore[operator]
         return representation
+
+
+def _measured_on_folds(model: MultiTaskModel, data: TrainingData) -> frozenset[str]:
+    """The tasks whose gradients on a whole fold fit in memory together."""
+    one = 2 * _COPIES * 4 * sum(parameter.numel() for parameter in model.encoder.parameters())
+    most = max(2, _FOLD_BYTES // one)
+    by_labels = sorted(data.tasks, key=lambda task: (task != data.focal, -len(data.rows["train"][task])))
+    return frozenset(by_labels[:most])
 
 
 @dataclass(frozen=True, eq=False)

@@ -25,7 +25,7 @@ def test_the_demo_asks_for_the_embedded_data() -> None:
         ({"combiners": ("pcgard",)}, ["combiners", "'pcgard'", "did you mean pcgrad"]),
         ({"seeds": 0}, ["seeds", "greater than or equal to 1", "0"]),
         ({"learning_rate": -1.0}, ["learning_rate", "-1.0"]),
-        ({"split": "by date"}, ["split", "'random' or 'scaffold'", "'by date'"]),
+        ({"split": "by date"}, ["split", "'random', 'scaffold' or 'parent'", "'by date'"]),
         ({"epoch": 3}, ["epoch", "epochs", "unknown"]),
         ({"aux": ("y",)}, ["aux", "focal", "'y'"]),
         ({"encoder_options": {"mlp": {"widht": 3}}}, ["encoder_options.mlp.widht", "unknown"]),

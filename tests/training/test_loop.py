@@ -307,3 +307,17 @@ def test_held_out_rows_leave_what_is_measured_of_the_minibatch_as_it_is():
         found.append([record.gramian.without_heldout() for record in observer.trace.gramians])
     for plain, judged in zip(*found, strict=True):
         _oracles.assert_gramians_agree(plain.values, judged.values, 1e-6)
+
+
+def test_folds_of_more_tasks_than_memory_holds_are_measured_for_those_with_most_labels(monkeypatch):
+    from gradprobe.training import observe
+
+    data, model = toy_data(), toy_model()
+    trunk = sum(parameter.numel() for parameter in model.encoder.parameters())
+    monkeypatch.setattr(observe, "_FOLD_BYTES", 2 * 24 * trunk + 1)
+    observer = ProbeObserver(model, data, probe_every=1, heldout_every=1, seed=0, batches="some")
+    observer.end_of_epoch(-1, -1, last=False)
+    observer.close()
+    records = [record for record in observer.trace.gramians if record.split in ("train", "heldout")]
+    assert records
+    assert {group.task for record in records for group in record.gramian.groups} == {"focal", "big.aux"}
