@@ -145,7 +145,8 @@ def _run_synthetic(folder: Path) -> None:
 
 
 def _run(config: StudyConfig, out: Path, jobs: int) -> None:
-    from gradprobe.data.audit import audit_in_brief, read_audit
+    from gradprobe.data.audit import audit_in_brief
+    from gradprobe.reports.compare.audit import read_audit
     from gradprobe.studies import plan_study
 
     with reading_bar() as progress:

@@ -1,7 +1,7 @@
 """What a table holds and what became of it, before anything is trained."""
 
 from gradprobe.data.audit.audit import audit_table
-from gradprobe.data.audit.model import AUDIT, Audit, ColumnAudit, FoldCounts, TaskAudit, read_audit
+from gradprobe.data.audit.model import AUDIT, Audit, ColumnAudit, FoldCounts, TaskAudit
 from gradprobe.data.audit.text import audit_as_text, audit_in_brief
 
 __all__ = [
@@ -13,5 +13,4 @@ __all__ = [
     "audit_as_text",
     "audit_in_brief",
     "audit_table",
-    "read_audit",
 ]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from pydantic import BaseModel, ConfigDict
 
 from gradprobe.data.splits import SplitKind
@@ -89,11 +87,3 @@ class Audit(_Frozen):
     tasks: tuple[TaskAudit, ...]
     warnings: tuple[str, ...]
     cost: tuple[str, ...] = ()
-
-
-def read_audit(folder: str | Path) -> Audit | None:
-    """The audit in a study's folder; None where there is none that this version can read."""
-    try:
-        return Audit.model_validate_json((Path(folder) / AUDIT).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None

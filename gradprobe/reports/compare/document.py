@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from gradprobe.reports.compare.audit import audit_sections
 from gradprobe.reports.compare.corrected_detail import MOST_TASKS
 from gradprobe.reports.compare.figures import corrected, decision, gradients, scores
 from gradprobe.reports.compare.headline import headline, subtitle, title
@@ -39,6 +40,7 @@ def compare_document(summary: Summary) -> Document:
         scope="“Safe” is said of the minibatch steps that were measured, of directions, and to first order: "
         "it is no promise for steps between them, other data or other step lengths.",
         sections=(
+            *audit_sections(summary.audit),
             _encoders(summary),
             _cosines(summary),
             *_corrected(summary),

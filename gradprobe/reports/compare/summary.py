@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gradprobe.data.audit import Audit
 from gradprobe.geometry import overlap_by_chance
 from gradprobe.records.compare import SINGLE_TASK, TaskEntry
 from gradprobe.records.study import StoredStudy
+from gradprobe.reports.compare.audit import read_audit
 from gradprobe.reports.compare.candidates import AVERAGE
 from gradprobe.reports.compare.corrected import Corrected, corrected_of
 from gradprobe.reports.compare.decision import Decision, decision_of
@@ -67,6 +69,7 @@ class Summary:
     failed: int
     provenance: Provenance
     folder: Path | None
+    audit: Audit | None = None
 
     @property
     def auxiliaries(self) -> tuple[str, ...]:
@@ -115,6 +118,7 @@ def summarise(source: Trace | StoredStudy[Any, Any] | str | Path) -> Summary:
         failed=states.count("failed"),
         provenance=provenance_of(found, engines),
         folder=found.folder,
+        audit=read_audit(found.folder) if manifest is not None else None,
     )
 
 
