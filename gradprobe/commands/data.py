@@ -133,9 +133,19 @@ def write_physchem(
 def _write(table: MoleculeTable, out: Path) -> None:
     from gradprobe.data import write_skipped, write_table
 
-    skipped = out.with_name(f"{out.name.split('.')[0]}.skipped.csv")
+    skipped = _for_skipped(out)
     write_table(table, out)
     typer.echo(f"{out}: {len(table.smiles)} molecules, {len(table.tasks)} tasks, {table.merged} rows merged")
     if table.skipped:
         write_skipped(table, skipped)
         typer.echo(f"{skipped}: {len(table.skipped)} rows left out, with the reason for each")
+
+
+def _for_skipped(out: Path) -> Path:
+    """Where to write the rows left out: skipped.csv, unless someone else's file has that name."""
+    from gradprobe.data.writing import SKIPPED_HEADER
+
+    place = out.with_name("skipped.csv")
+    if place.exists() and not place.read_bytes().startswith(",".join(SKIPPED_HEADER).encode()):
+        return out.with_name(f"{out.name.split('.')[0]}.skipped.csv")
+    return place

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -82,14 +82,17 @@ def reading_bar() -> Iterator[Progress]:
 
     from gradprobe.commands.console import SafeConsole
 
-    with Bar(console=SafeConsole(stderr=True), transient=True) as bar:
+    with ExitStack() as shown:
+        bars: list[Bar] = []
         stages: dict[str, Any] = {}
 
         def moved(stage: str, done: int, total: int | None) -> None:
             if (total or done) < _SHOWN_FROM:
                 return
+            if not bars:
+                bars.append(shown.enter_context(Bar(console=SafeConsole(stderr=True), transient=True)))
             if stage not in stages:
-                stages[stage] = bar.add_task(f"reading {stage}", total=total)
-            bar.update(stages[stage], completed=done, total=total)
+                stages[stage] = bars[0].add_task(f"reading {stage}", total=total)
+            bars[0].update(stages[stage], completed=done, total=total)
 
         yield moved

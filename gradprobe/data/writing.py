@@ -12,6 +12,7 @@ from gradprobe.data.table import MoleculeTable
 from gradprobe.data.task_labels import ABOVE, BELOW
 from gradprobe.errors import InputError
 
+SKIPPED_HEADER = ("file", "row", "smiles", "reason")
 _MARKS = {BELOW: "<", ABOVE: ">"}
 
 
@@ -51,7 +52,7 @@ def write_skipped(table: MoleculeTable, path: str | Path) -> None:
     """
     with Path(path).open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("file", "row", "smiles", "reason"))
+        writer.writerow(SKIPPED_HEADER)
         writer.writerows((row.file, row.row, row.smiles, row.reason) for row in table.skipped)
 
 

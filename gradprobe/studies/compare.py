@@ -68,7 +68,9 @@ def plan_study(
         work=CompareWork(config, table),
         packages=_PACKAGES,
         command=command,
-        compatible=Compatible(defaults=_defaults(), aliases={"table": _older_digest(table), "smiles": "smiles"}),
+        compatible=Compatible(
+            defaults=_defaults(), aliases={"table": _older_digest(table), "smiles": "smiles"}
+        ),
         table=config.table,
         data_digest=table.digest,
         molecules=len(table.smiles),

@@ -8,7 +8,6 @@ import time
 import numpy as np
 
 from gradprobe.data import MoleculeTable
-from gradprobe.encoders import ENCODERS
 from gradprobe.studies.config import StudyConfig
 
 # Multiplications forward and backward for each parameter that a row meets.
@@ -44,9 +43,11 @@ def estimated_cost(config: StudyConfig, table: MoleculeTable) -> tuple[str, ...]
 
 
 def _seconds(config: StudyConfig, encoder: str, rows: int) -> float:
-    options = ENCODERS[encoder].options(**config.encoder_options.get(encoder, {}))
+    spec, options = config.encoder(encoder)
     width, depth = int(getattr(options, "width", 256)), int(getattr(options, "depth", 3))
-    weights = _FINGERPRINT * width + (depth - 1) * width**2 if encoder == "mlp" else _BONDS * depth * width**2
+    weights = (
+        _FINGERPRINT * width + (depth - 1) * width**2 if spec.name == "mlp" else _BONDS * depth * width**2
+    )
     return _OVERHEAD * _PASSES * weights * rows / _products_a_second()
 
 

@@ -55,7 +55,9 @@ def test_joining_never_writes_over_its_input(table: Path, tmp_path: Path) -> Non
     with pytest.raises(InputError, match="out: expected a new file"):
         run("join", f"{table}:y", f"{table}:z", "--out", table)
     assert table.read_bytes() == before
+    table.write_text(table.read_text() + "xyz,1,1,x,7\n")
     (tmp_path / "skipped.csv").write_text("mine")
     run("join", f"{table}:y", f"{table}:z", "--out", tmp_path / "joined.csv")
     assert (tmp_path / "skipped.csv").read_text() == "mine"
+    assert "xyz" in (tmp_path / "joined.skipped.csv").read_text()
     assert "y" in run("describe", tmp_path / "joined.csv")
