@@ -72,6 +72,17 @@ def compare(  # noqa: PLR0913 - a command has as many options as a study
         int | None,
         typer.Option(help="Validation rows beside each measured minibatch; 0: none. Default: batch size."),
     ] = None,
+    vary: Annotated[
+        list[str] | None,
+        typer.Option(help="An axis such as batch_size=64,128 or auxiliaries=0,1,3,all; repeat."),
+    ] = None,
+    one_at_a_time: Annotated[
+        bool | None,
+        typer.Option("--one-at-a-time/--full-grid", help="With several --vary: each axis by itself."),
+    ] = None,
+    order: Annotated[
+        str | None, typer.Option(help="Which auxiliaries come first: given, relatedness or size.")
+    ] = None,
     jobs: Annotated[int, typer.Option(help="Cells that run side by side; results do not depend on it.")] = 0,
     config: Annotated[
         Path | None, typer.Option(help="A TOML file with these options, except jobs and out.")
@@ -79,7 +90,7 @@ def compare(  # noqa: PLR0913 - a command has as many options as a study
     out: Out = None,
 ) -> None:
     """Compare encoders and combiners on a table of molecules, and measure their task gradients."""
-    from gradprobe.studies import make_config, read_config
+    from gradprobe.studies import make_config, read_axes, read_config
 
     options = read_config(config) if config else {}
     given: dict[str, Any] = {
@@ -108,6 +119,9 @@ def compare(  # noqa: PLR0913 - a command has as many options as a study
         "probe_every": probe_every,
         "probe_rows": probe_rows,
         "heldout_rows": heldout_rows,
+        "vary": read_axes(vary) if vary else None,
+        "one_at_a_time": one_at_a_time,
+        "order": order,
     }
     options |= given_options(**given)
     _run(make_config(**options), out or Path("runs") / "compare", jobs)

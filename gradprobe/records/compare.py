@@ -11,6 +11,11 @@ from gradprobe.records.manifest import Manifest
 from gradprobe.records.record import Key, Record, Result
 
 SINGLE_TASK = "single_task"
+# The axis that counts auxiliaries: the first so many in the study's order.
+AUXILIARIES = "auxiliaries"
+Scalar = bool | int | float | str | None
+# What differs from the study's own options, by option.
+Point = tuple[tuple[str, Scalar], ...]
 
 
 class TaskEntry(Record):
@@ -22,8 +27,12 @@ class TaskEntry(Record):
 
 
 class CellKey(Key):
-    """One run of a comparison. The combiner `single_task` is the focal task trained alone."""
+    """One run of a comparison. The combiner `single_task` is the focal task trained alone.
 
+    `axes` holds what differs from the study's own options, nothing for a cell that runs with them.
+    """
+
+    axes: Point = ()
     encoder: str
     combiner: str
     seed: int
@@ -31,11 +40,31 @@ class CellKey(Key):
     @property
     def id(self) -> str:
         """The name of the cell's folder; not every file system allows the colon of `torchjd:UPGrad`."""
-        return f"{self.encoder}-{self.combiner.replace(':', '.')}-seed{self.seed}"
+        point = ",".join(f"{name}={value}" for name, value in self.axes)
+        parts = (self.encoder, self.combiner.replace(":", "."), *([point] if point else []))
+        return f"{'-'.join(parts)}-seed{self.seed}"
+
+
+class Kinship(Record):
+    """What an auxiliary has in common with the focal task.
+
+    `shared` counts the molecules with labels of both, `correlation` is Spearman's over them: None where they
+    are too few or all alike.
+    """
+
+    task: str
+    labels: int
+    shared: int
+    correlation: float | None = None
 
 
 class StudyManifest(Manifest):
-    """The manifest of a comparison: what was asked for, of which table."""
+    """The manifest of a comparison: what was asked for, of which table.
+
+    `axes` are the options that vary, with all values that were ever asked for; `base` are the study's own
+    values of them. `tasks` names the focal task first, then auxiliaries in the order in which the axis
+    `auxiliaries` counts them; `kinships`, where that varies, is what each has in common with it.
+    """
 
     kind: Literal["compare"] = "compare"
     table: str
@@ -48,7 +77,22 @@ class StudyManifest(Manifest):
     encoders: tuple[str, ...]
     combiners: tuple[str, ...]
     seeds: tuple[int, ...]
+    axes: dict[str, tuple[Scalar, ...]] = Field(default_factory=dict)
+    base: dict[str, Scalar] = Field(default_factory=dict)
+    kinships: tuple[Kinship, ...] = ()
     cells: tuple[CellKey, ...]
+
+    def settings(self, key: CellKey) -> dict[str, Scalar]:
+        """The value of every axis in a cell; the focal task alone has no auxiliaries."""
+        known = {**self.base, **dict(key.axes)}
+        if AUXILIARIES in known and key.combiner == SINGLE_TASK:
+            known[AUXILIARIES] = 0
+        return known
+
+    def settings_of(self, key: Key) -> dict[str, Any]:
+        """The columns of the axes in results.csv."""
+        assert isinstance(key, CellKey)
+        return self.settings(key)
 
     def joined(self, earlier: Self) -> Self:
         """With what an earlier manifest of the same study holds besides."""
@@ -57,6 +101,11 @@ class StudyManifest(Manifest):
             "encoders": tuple(dict.fromkeys([*earlier.encoders, *self.encoders])),
             "combiners": tuple(dict.fromkeys([*earlier.combiners, *self.combiners])),
             "seeds": tuple(sorted({*earlier.seeds, *self.seeds})),
+            "axes": {
+                name: tuple(dict.fromkeys([*earlier.axes.get(name, ()), *self.axes.get(name, ())]))
+                for name in (*earlier.axes, *self.axes)
+            },
+            "base": {**earlier.base, **self.base},
         }
         return both.model_copy(update=update)
 
@@ -118,4 +167,4 @@ class CellMetrics(Result):
         """The test scores of each task."""
         for row in self.metrics:
             if row.split == "test":
-                yield {"cell": self.key.id, **self.key.model_dump(), **row.model_dump()}
+                yield {"cell": self.key.id, **self.key.model_dump(exclude={"axes"}), **row.model_dump()}

@@ -58,6 +58,10 @@ class Manifest(Record):
         """The checksum that the content should have."""
         return digest_of(self.model_dump(mode="json", exclude={"checksum"}))
 
+    def settings_of(self, key: Key) -> dict[str, Any]:  # noqa: ARG002 - kinds with axes use it
+        """What results.csv says of a cell besides its result, by column."""
+        return {}
+
     def joined(self, earlier: Self) -> Self:
         """With what an earlier manifest of the same study holds besides."""
         cells = all_cells(earlier.cells, self.cells)

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from gradprobe.errors import InputError
 from gradprobe.records import older
 from gradprobe.records.cell import State, StoredCell, read_cell
+from gradprobe.records.checksums import digest_of
 from gradprobe.records.folder import StudyFolder, check_name, is_inside
 from gradprobe.records.kinds import Kind, kind_of
 from gradprobe.records.manifest import SCHEMA_VERSION, Manifest, identify
@@ -105,7 +106,7 @@ def read_manifest(path: str | Path) -> Manifest:
         )
     manifest = _validated(older.upgraded(content, source) if version == 1 else content, source)
     if version > 1:
-        _check_unchanged(manifest, source)
+        _check_unchanged(manifest, content, source)
     for key in manifest.cells:
         check_name(key.id)
     return manifest
@@ -124,8 +125,10 @@ def _validated(content: Mapping[str, Any], source: Path) -> Manifest:
     return manifest
 
 
-def _check_unchanged(manifest: Manifest, source: Path) -> None:
-    intact = manifest.checksum == manifest.content_checksum()
+def _check_unchanged(manifest: Manifest, content: Mapping[str, Any], source: Path) -> None:
+    # Of the file, not of the record: that may have fields since added, which the file lacks.
+    found = {name: value for name, value in content.items() if name != "checksum"}
+    intact = manifest.checksum == digest_of(found)
     if not intact or manifest.digest != identify(manifest.kind, manifest.identity):
         raise InputError(
             f"{source}: expected the file as gradprobe wrote it, got one that was changed since "

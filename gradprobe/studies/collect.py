@@ -7,20 +7,27 @@ import io
 from collections.abc import Sequence
 
 from gradprobe.records.folder import StudyFolder
+from gradprobe.records.manifest import Manifest
 from gradprobe.records.record import Result
 from gradprobe.records.writing import write_atomically
 
 
-def write_results(folder: StudyFolder, columns: Sequence[str], results: Sequence[Result]) -> None:
+def write_results(
+    folder: StudyFolder, manifest: Manifest, columns: Sequence[str], results: Sequence[Result]
+) -> None:
     """Write results.csv: the rows of every finished cell, in the order of the study's cells.
+
+    Where options vary between cells, each has a column, after all others.
 
     They hold no timings: however often a study was interrupted, it ends in the same bytes.
     """
     text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n", extrasaction="ignore")
+    settings = [manifest.settings_of(result.key) for result in results]
+    more = dict.fromkeys(name for own in settings for name in own)
+    writer = csv.DictWriter(text, [*columns, *more], lineterminator="\n", extrasaction="ignore")
     writer.writeheader()
-    for result in results:
+    for result, own in zip(results, settings, strict=True):
         writer.writerows(
-            {name: value for name, value in row.items() if value is not None} for row in result.rows()
+            {name: value for name, value in (row | own).items() if value is not None} for row in result.rows()
         )
     write_atomically(folder.results, text.getvalue().encode(), within=folder.path)

@@ -15,14 +15,16 @@ from gradprobe.data.audit import AUDIT
 from gradprobe.data.choosing import choose_tasks
 from gradprobe.data.formats.raw import Progress
 from gradprobe.errors import InputError
-from gradprobe.records.compare import SINGLE_TASK, CellKey, CellMetrics, StudyManifest, TaskEntry
+from gradprobe.records.compare import AUXILIARIES, SINGLE_TASK, CellKey, CellMetrics, StudyManifest, TaskEntry
 from gradprobe.records.kinds import COMPARE
 from gradprobe.records.older import compare_identity
 from gradprobe.records.writing import write_atomically
+from gradprobe.studies.axes import cells, points, settled
 from gradprobe.studies.compare_cell import CompareWork
 from gradprobe.studies.config import StudyConfig
 from gradprobe.studies.cost import estimated_cost
 from gradprobe.studies.opening import Compatible
+from gradprobe.studies.order import kinships, ordered
 from gradprobe.studies.plan import Plan, plan_cells
 
 _PACKAGES = (
@@ -48,23 +50,33 @@ def plan_study(
 ) -> ComparePlan:
     """Read and check the table, and open the study's folder or resume the same study there.
 
-    The same study may be asked for with other seeds, encoders and combiners, or with the focal task
-    alone: its finished cells are kept and the missing ones run. What became of every column is written to
-    audit.json. `progress` is told how far reading the table has come.
+    The same study may be asked for with other seeds, encoders and combiners, along other axes, or with the
+    focal task alone: its finished cells are kept and the missing ones run. What became of every column is
+    written to audit.json. `progress` is told how far reading the table has come.
 
     Raises:
         InputError: the table or a task cannot be used, no seed gives three splits, the folder holds
             another study, is being written by another process or cannot be written.
     """
     table = _checked_table(config, progress)
-    audit = _audit(config, table)
+    count = len(table.tasks) - 1
+    axes, base = settled(config.axes, count), config.base(count)
+    keys = cells(
+        points(axes, base, one_at_a_time=config.one_at_a_time),
+        seeds=config.seeds,
+        encoders=config.encoders,
+        combiners=config.combiners,
+        single_task=config.single_task,
+    )
+    audit = _audit(config, table, keys)
+    alone = any(key.combiner == SINGLE_TASK for key in keys)
     options = config.model_dump(mode="json")
     plan = plan_cells(
         COMPARE,
         out,
         identity=compare_identity(options, table.digest),
         options=options,
-        cells=_cells(config),
+        cells=keys,
         work=CompareWork(config, table),
         packages=_PACKAGES,
         command=command,
@@ -81,8 +93,11 @@ def plan_study(
             TaskEntry(name=task, kind=table.kinds[task], n=table.count(task)) for task in table.tasks
         ),
         encoders=config.encoders,
-        combiners=(*((SINGLE_TASK,) if config.single_task else ()), *config.combiners),
+        combiners=(*((SINGLE_TASK,) if alone else ()), *config.combiners),
         seeds=tuple(range(config.seeds)),
+        axes=axes,
+        base=base,
+        kinships=kinships(table) if AUXILIARIES in axes else (),
     )
     write_atomically(plan.folder.path / AUDIT, (audit.model_dump_json(indent=1) + "\n").encode())
     if table.skipped:
@@ -107,10 +122,10 @@ def _checked_table(config: StudyConfig, progress: Progress | None) -> MoleculeTa
         seeds=config.seeds,
     )
     _check_splits(config, chosen)
-    return chosen
+    return ordered(chosen, config.order)
 
 
-def _audit(config: StudyConfig, table: MoleculeTable) -> Audit:
+def _audit(config: StudyConfig, table: MoleculeTable, keys: Sequence[CellKey]) -> Audit:
     """The audit of the split of the first seed that can be split."""
     seed = next(seed for seed in range(config.seeds) if _can_split(config, table, seed))
     return audit_table(
@@ -120,7 +135,7 @@ def _audit(config: StudyConfig, table: MoleculeTable) -> Audit:
         kind=config.split,
         seed=seed,
         options=config.table_options(),
-        cost=estimated_cost(config, table),
+        cost=estimated_cost(config, table, keys),
     )
 
 
@@ -144,17 +159,6 @@ def _check_splits(config: StudyConfig, table: MoleculeTable) -> None:
             return
     if complaint is not None:
         raise complaint
-
-
-def _cells(config: StudyConfig) -> tuple[CellKey, ...]:
-    names = (*((SINGLE_TASK,) if config.single_task else ()), *config.combiners)
-    # Seeds change slowest, so that an interrupted study has compared something.
-    return tuple(
-        CellKey(encoder=encoder, combiner=combiner, seed=seed)
-        for seed in range(config.seeds)
-        for encoder in config.encoders
-        for combiner in names
-    )
 
 
 def _defaults() -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,7 +12,7 @@ from gradprobe import combiners
 from gradprobe.combiners import Combiner
 from gradprobe.data import MoleculeTable, split_molecules
 from gradprobe.encoders import Features
-from gradprobe.records.compare import SINGLE_TASK, CellKey, CellMetrics, EpochRow, MetricRow
+from gradprobe.records.compare import AUXILIARIES, SINGLE_TASK, CellKey, CellMetrics, EpochRow, MetricRow
 from gradprobe.studies.config import StudyConfig
 from gradprobe.studies.desk import Desk
 from gradprobe.training import (
@@ -43,6 +43,11 @@ class CompareWork:
 
     def __call__(self, key: CellKey, desk: Desk) -> CellMetrics:
         """One cell; its trace is left on the desk."""
+        if key.axes:
+            return replace(self, config=self.config.at(key.axes))._run(key, desk)
+        return self._run(key, desk)
+
+    def _run(self, key: CellKey, desk: Desk) -> CellMetrics:
         data = self._training_data(key, desk.cache)
         spec, options = self.config.encoder(key.encoder)
         model = build_model(lambda: spec.build(options, data.features), data.tasks, seed=key.seed)
@@ -67,7 +72,11 @@ class CompareWork:
         features = self._features(key.encoder, cache)
         features.fit(split.train)
         data = TrainingData.from_table(self.table, split, features=features, focal=self.config.focal)
-        return data.focal_alone() if key.combiner == SINGLE_TASK else data
+        if key.combiner == SINGLE_TASK:
+            return data.focal_alone()
+        # All molecules and folds stay, so that cells along the axis differ in nothing but their tasks.
+        count = dict(key.axes).get(AUXILIARIES)
+        return data if count is None else data.select(self.table.tasks[: 1 + int(count)])
 
     def _observer(self, key: CellKey, model: MultiTaskModel, data: TrainingData, out: Path) -> ProbeObserver:
         config = self.config

@@ -25,8 +25,11 @@ from gradprobe.data.options import Censored
 from gradprobe.data.standardize import Standardization
 from gradprobe.encoders import ENCODERS, EncoderOptions, EncoderSpec, parse_encoder, split_names
 from gradprobe.errors import InputError
+from gradprobe.records.compare import AUXILIARIES, Point, Scalar
 from gradprobe.records.reading import read_bytes
+from gradprobe.studies.axes import OPTIONS, auxiliary_counts
 from gradprobe.studies.options import Count, checked, sentence
+from gradprobe.studies.order import Order
 
 
 def _as_tuple(names: object) -> object:
@@ -47,6 +50,10 @@ class StudyConfig(BaseModel):
     measured minibatch (None: as many as `batch_size`; 0: none). `encoders` may carry options, as in
     `mlp(width=64)`, so that several are of one kind. `encoder_options` and `combiner_options` hold options by
     kind and name, such as `{"mlp": {"width": 256}}`; those in a name come first.
+
+    `vary` holds axes: options with several values (`studies.axes.OPTIONS`), and `auxiliaries`, how many of
+    them, the first ones in `order`. Cells are those of the full grid over all axes, or with `one_at_a_time`
+    those on each axis with everything else as the other options say.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -80,6 +87,9 @@ class StudyConfig(BaseModel):
     heldout_every: Count = 5
     probe_rows: Count | None = None
     heldout_rows: Annotated[int, Field(ge=0)] | None = None
+    order: Order = "given"
+    vary: dict[str, tuple[Any, ...]] = {}
+    one_at_a_time: bool = False
     encoder_options: dict[str, dict[str, Any]] = {}
     combiner_options: dict[str, dict[str, Any]] = {}
 
@@ -118,6 +128,7 @@ class StudyConfig(BaseModel):
                     f"encoder_options.{name}.{sentence(error, ENCODERS[name].options)}"
                 ) from error
         self._check_networks()
+        _ = self.axes
         for name in (*self.combiners, *self.combiner_options):
             if not _of_another_library(name):
                 _known("combiner_options", (name,), combiners.names())
@@ -132,6 +143,34 @@ class StudyConfig(BaseModel):
         if self.focal in self.aux:
             raise ValueError(f"aux: expected auxiliaries only, got the focal task {self.focal!r} among them")
         return self
+
+    @property
+    def axes(self) -> dict[str, tuple[Scalar, ...]]:
+        """The axes with values as the options have them: 64 for "64"."""
+        return {name: self._axis(name, values) for name, values in self.vary.items()}
+
+    def base(self, auxiliaries: int) -> dict[str, Scalar]:
+        """The study's own value of every axis, for a table with so many auxiliaries."""
+        return {name: auxiliaries if name == AUXILIARIES else getattr(self, name) for name in self.vary}
+
+    def at(self, point: Point) -> StudyConfig:
+        """The configuration of the cells at one point of the axes."""
+        return self.model_copy(update={name: value for name, value in point if name != AUXILIARIES})
+
+    def _axis(self, name: str, values: tuple[Any, ...]) -> tuple[Scalar, ...]:
+        _known("vary", (name,), (AUXILIARIES, *OPTIONS))
+        if not values:
+            raise ValueError(f"vary: expected values of {name}, got none")
+        if name == AUXILIARIES:
+            return auxiliary_counts(values)
+        found = []
+        for value in values:
+            try:
+                own = type(self).model_validate(self.model_dump(exclude={"vary"}) | {name: value})
+            except ValidationError as error:
+                raise ValueError(f"vary: {sentence(error, type(self))}") from error
+            found.append(getattr(own, name))
+        return tuple(dict.fromkeys(found))
 
     def encoder(self, name: str) -> tuple[EncoderSpec, EncoderOptions]:
         """How one of the study's encoders is built, and its options."""

@@ -174,6 +174,7 @@ class _Keeper(Generic[M, K, R]):
 
     def __init__(self, plan: Plan[M, K, R], study: StoredStudy[M, R]) -> None:
         self._plan = plan
+        self._manifest = study.manifest
         self._cells = study.cells
         self._results: dict[Any, R] = study.results
         self.ended = sum(key in self._results for key in plan.cells)
@@ -219,7 +220,7 @@ class _Keeper(Generic[M, K, R]):
         """Write results.csv from all cells that have finished."""
         order = (cell.key for cell in self._cells)
         results = [self._results[key] for key in order if key in self._results]
-        write_results(self._plan.folder, self._plan.kind.result.columns, results)
+        write_results(self._plan.folder, self._manifest, self._plan.kind.result.columns, results)
 
     def progress(self) -> GridProgress:
         """How far the cells asked for have come."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import get_args
 
@@ -88,13 +88,17 @@ class TrainingData:
 
     def focal_alone(self) -> TrainingData:
         """The same molecules and folds with the focal task only: the single-task baseline."""
+        return self.select((self.focal,))
+
+    def select(self, tasks: Sequence[str]) -> TrainingData:
+        """The same molecules and folds with some of the tasks, the focal one among them, in their order."""
         return replace(
             self,
-            tasks=(self.focal,),
-            kinds={self.focal: self.kinds[self.focal]},
-            targets={self.focal: self.targets[self.focal]},
-            scaling=self.scaling.select((self.focal,)),
-            rows={fold: {self.focal: rows[self.focal]} for fold, rows in self.rows.items()},
+            tasks=tuple(tasks),
+            kinds={task: self.kinds[task] for task in tasks},
+            targets={task: self.targets[task] for task in tasks},
+            scaling=self.scaling.select(tuple(tasks)),
+            rows={fold: {task: rows[task] for task in tasks} for fold, rows in self.rows.items()},
         )
 
     def labels(self, task: str, rows: IntArray) -> FloatArray:

@@ -12,6 +12,7 @@ from gradprobe.geometry import overlap_by_chance
 from gradprobe.records.compare import SINGLE_TASK, TaskEntry
 from gradprobe.records.study import StoredStudy
 from gradprobe.reports.compare.audit import read_audit
+from gradprobe.reports.compare.axes.points import at_reference
 from gradprobe.reports.compare.candidates import AVERAGE
 from gradprobe.reports.compare.corrected import Corrected, corrected_of
 from gradprobe.reports.compare.decision import Decision, decision_of
@@ -98,9 +99,10 @@ def summarise(source: Trace | StoredStudy[Any, Any] | str | Path) -> Summary:
     manifest = found.manifest
     tasks = _tasks(found)
     metric = None if manifest is None else focal_metric(manifest)
-    names = dict.fromkeys(cell.key.encoder for cell in found.cells)
+    shown = at_reference(found.cells)
+    names = dict.fromkeys(cell.key.encoder for cell in shown)
     encoders = tuple(
-        _encoder(name, [cell for cell in found.cells if cell.key.encoder == name], found, tasks, metric)
+        _encoder(name, [cell for cell in shown if cell.key.encoder == name], found, tasks, metric)
         for name in names
     )
     engines = sorted({engine for e in encoders for engine in e.gradients.engines})

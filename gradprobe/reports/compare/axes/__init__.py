@@ -1,0 +1,1 @@
+"""A study along the axes on which its options vary."""
