@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from gradprobe.decisions import Rules, decide, ready_actions
     from gradprobe.probes import (
         DepthProbe,
         GradientProbe,
@@ -30,9 +31,12 @@ __all__ = [
     "KernelProbe",
     "NodeGradientProbe",
     "RepresentationProbe",
+    "Rules",
     "Trace",
     "__version__",
     "by_task",
+    "decide",
+    "ready_actions",
     "report",
 ]
 
@@ -43,8 +47,11 @@ _HOMES = {
     "KernelProbe": "gradprobe.probes",
     "NodeGradientProbe": "gradprobe.probes",
     "RepresentationProbe": "gradprobe.probes",
+    "Rules": "gradprobe.decisions",
     "Trace": "gradprobe.trace",
     "by_task": "gradprobe.probes",
+    "decide": "gradprobe.decisions",
+    "ready_actions": "gradprobe.decisions",
     "report": "gradprobe.reports",
 }
 
