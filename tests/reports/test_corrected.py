@@ -177,7 +177,7 @@ def test_pairs_and_layers_are_raw_and_corrected_side_by_side():
     for heat in (by_layer(summary), all_pairs(summary)):
         panels = [axes.get_title("left") for axes in drawn(heat).axes[:-1]]
         assert panels == ["this run, raw", "this run, corrected"]
-        assert "told from zero" in heat.words
+        assert "distinguishable from zero" in heat.words
 
 
 def test_with_very_many_tasks_pairs_and_layers_are_left_out():

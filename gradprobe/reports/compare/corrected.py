@@ -39,7 +39,7 @@ class CorrectedCosine:
     """The cosine of the focal task with one auxiliary over a window: raw, and corrected for noise.
 
     `low` to `high` is the corrected one's 95 % interval, infinite where no value is excluded. `trusted`
-    and `nonzero` (told from zero) are as for `gradprobe.geometry.CorrectedCosines`; `short` marks
+    and `nonzero` (distinguishable from zero) are as for `gradprobe.geometry.CorrectedCosines`; `short` marks
     intervals that are too narrow because steps are correlated over too long. Numbers are NaN where
     undefined, and `reason` says why.
     """

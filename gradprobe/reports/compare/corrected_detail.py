@@ -25,8 +25,8 @@ MOST_TASKS = 30
 class CorrectedDetail:
     """Cosines of all pairs [t, t] and of the focal task with each auxiliary by layer [l, t-1].
 
-    Each raw and corrected, with whether it is told from zero at a false discovery rate of 5 % over the
-    pairs, or over the layers and auxiliaries. NaN where undefined, and on the diagonal.
+    Each raw and corrected, with whether it is distinguishable from zero at a false discovery rate of 5 %
+    over the pairs, or over the layers and auxiliaries. NaN where undefined, and on the diagonal.
     """
 
     layers: tuple[str, ...]

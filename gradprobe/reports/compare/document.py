@@ -106,8 +106,9 @@ def _corrected(summary: Summary) -> Iterator[Section]:
     detail_empty = many if len(summary.tasks) > MOST_TASKS else empty
     yield Section(
         title="Cosines corrected for noise",
-        look_for="Look for auxiliaries told from zero, and at how far their raw cosines are from the "
-        "corrected ones: noise hides a cosine, or makes one up where tasks share molecules in a batch.",
+        look_for="Look for auxiliaries distinguishable from zero, and at how far their raw cosines are "
+        "from the corrected ones: noise hides a cosine, or makes one up where tasks share molecules "
+        "in a batch.",
         figure=corrected.corrected(summary),
         tables=(corrected_tables.corrected(summary),),
         empty=empty,
@@ -196,7 +197,7 @@ def _scores(summary: Summary, metric: Metric) -> Iterator[Section]:
     yield Section(
         title="Paired differences from averaging",
         look_for="Look for intervals that leave zero out; one seed has no interval, and several "
-        "comparisons make a chance hit likelier.",
+        "comparisons raise the false-positive rate.",
         figure=scores.differences(summary, metric),
         empty="No combiner has finished a seed that averaging has finished too.",
     )

@@ -146,7 +146,7 @@ def _outlook(name: str, gain: Gain, outcome: Outcome, *, told: bool) -> Outlook:
     prospect = Prospect.OPEN
     if not because:
         both = (over_average, over_control)
-        # A gain told from zero and yet below the margin is too small to matter.
+        # A gain distinguishable from zero and yet below the margin is too small to matter.
         if any(float(each.high) <= limit for each in both):
             prospect = Prospect.NO_GAIN
         elif told and all(bool(each.agree) and float(each) > 0.0 for each in both):
@@ -178,8 +178,11 @@ def _why_open(gains: Sequence[Pooled], average: Pooled, told: bool) -> str:
     if any(bool(each.apart) for each in gains):
         return "runs differ in the predicted gain by more than their errors explain"
     if not float(average.low) > 0.0:
-        return "averaging's own steps are not told to help the focal task, so no gain is small beside theirs"
-    return f"the predicted gain is told neither from zero nor from {100 * MARGIN:g} % of averaging's effect"
+        return "averaging's own steps are not shown to help the focal task, so no gain is small beside theirs"
+    return (
+        f"the predicted gain can be distinguished neither from zero nor from {100 * MARGIN:g} % of "
+        "averaging's effect"
+    )
 
 
 def steps_to_settle(outlook: Outlook, *, most: int) -> int | None:
@@ -207,7 +210,7 @@ _REACH = (1.959964 + 0.841621) / 1.959964
 
 
 def _to_gain(outlook: Outlook) -> float:
-    """The factor on widths at which both gains would be told from zero; 0 where they are not positive."""
+    """The factor on widths at which both gains would differ from zero; 0 where they are not positive."""
     factors = [
         float(gain) / (_REACH * _half(gain)) if _half(gain) > 0.0 else NAN
         for gain in (outlook.gain, outlook.over_control)

@@ -48,7 +48,7 @@ def _points(summary: DynamicsSummary, found: tuple[Claim, ...]) -> tuple[str, ..
     lost = [graph.facts.name for graph in summary.graphs if graph.difference("gcn", "mlp").high < 0.0]
     won = [graph.facts.name for graph in summary.graphs if graph.difference("gcn", "mlp").low > 0.0]
     points.append(
-        f"Told from zero over seeds, the GCN beats the MLP on {join(won) or 'no graph'}, and loses on "
+        f"Over seeds, by more than chance, the GCN beats the MLP on {join(won) or 'no graph'}, and loses on "
         f"{join(lost) or 'no graph'}."
     )
     points += [f"Failed: {name}: {reason}" for name, reason in summary.failures.items()]

@@ -59,6 +59,6 @@ def _saved(found: MethodSummary, saved: Paired) -> str:
 def _tally(what: str, differences: list[Paired]) -> str:
     better, worse = sum(d.low > 0.0 for d in differences), sum(d.high < 0.0 for d in differences)
     return (
-        f"{what} against each method's baseline: better {better}, worse {worse}, not told from zero "
-        f"{len(differences) - better - worse} times; each 95% interval stands for itself."
+        f"{what} against each method's baseline: better {better}, worse {worse}, not distinguishable "
+        f"from zero {len(differences) - better - worse} times; each 95% interval stands for itself."
     )

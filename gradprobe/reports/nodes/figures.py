@@ -142,7 +142,7 @@ def starts(summary: NodesSummary) -> Figure | None:
         words=f"Lines of validation accuracy of {count(len(ends), 'random start')}, between "
         f"{number(min(ends))} and {number(max(ends))} at epoch {found.trial_epochs}; the chosen "
         f"one stands at {number(ends[found.chosen])}.",
-        caption="The start of the lowest validation loss goes on; every method has as many starts.",
+        caption="The start of the lowest validation loss is continued; every method has as many starts.",
     )
 
 

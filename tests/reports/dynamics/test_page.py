@@ -33,7 +33,7 @@ def test_every_figure_says_its_numbers_in_words():
 
 def test_wins_and_losses_told_from_zero_are_named():
     page = dynamics_document(summarise_dynamics(OPTIONS, sweep(graphs=3, seeds=3)))
-    (said,) = [point for point in page.points if point.startswith("Told from zero")]
+    (said,) = [point for point in page.points if point.startswith("Over seeds, by more than chance")]
     assert "beats the MLP on sbm:0.833333" in said
     assert "loses on sbm:0.166667" in said
 

@@ -32,7 +32,8 @@ def test_a_difference_is_claimed_only_where_its_interval_leaves_zero_out():
     found = first_point(0.1, 0.12, 0.11)
     assert found.startswith("GCN, sequential: GRE+ saves 0.110 of test accuracy against GD (+0.0852 to")
     assert first_point(0.1, -0.1).startswith(
-        "Test accuracy against each method's baseline: better 0, worse 0, not told from zero 3 times"
+        "Test accuracy against each method's baseline: better 0, worse 0, not distinguishable from zero "
+        "3 times"
     )
     assert "GRE+ costs 0.1" in first_point(-0.1, -0.101)
     assert points(summarise_edits(GRAPH, OPTIONS, CELLS[:1])) == ()

@@ -40,7 +40,7 @@ def corrected(summary: Summary) -> Figure | None:
         rows = tuple(Row(summary.auxiliaries[row], _marks(found[row], colour)) for row in order)
         panels.append(ForestPanel(encoder.name + few, rows))
         raw, right = _range([one.raw for one in found]), _range([one.corrected for one in found])
-        told = f"{sum(one.nonzero for one in found)} of {len(found)} told from zero"
+        told = f"{sum(one.nonzero for one in found)} of {len(found)} distinguishable from zero"
         said.append(f"{encoder.name}: raw {raw}, corrected {right}, {told}")
     return Figure(
         name="corrected",
@@ -52,7 +52,7 @@ def corrected(summary: Summary) -> Figure | None:
         ),
         words=f"Raw and noise-corrected cosines with the focal task. {'; '.join(said)}.",
         caption="Diamond: raw cosine on minibatches; dot: corrected cosine, full where trusted; line: "
-        "its 95% interval. Arrow: it goes on beyond ±1, or has no bound; a dot beyond is drawn at ±1. "
+        "its 95% interval. Arrow: it continues beyond ±1, or has no bound; a dot beyond is drawn at ±1. "
         "No dot: undefined. Steps with longer gradients weigh more. An interval is for the mean over "
         "these steps and the molecules they drew from: where epochs repeat the same molecules, it does "
         "not hold for others. It also holds for a longer run on the same molecules if cosines do not "
@@ -119,7 +119,7 @@ def batch_size(summary: Summary) -> Figure | None:
         name="batch_size",
         plot=Chart(
             tuple(_sizes_panel(encoder.name, sizes, summary.auxiliaries) for encoder, sizes in shown),
-            "molecules a task and step",
+            "molecules per task per step",
             share_x=False,
         ),
         words="Mean raw cosine with the focal task by batch size. "
@@ -132,7 +132,7 @@ def batch_size(summary: Summary) -> Figure | None:
 
 
 def _order(shown: Sequence[EncoderSummary]) -> list[int]:
-    """Auxiliaries in the order of the tasks; of very many, those told from zero, then the largest raw."""
+    """Auxiliaries in the order of the tasks; of very many, those that differ from zero, then the largest."""
 
     def rank(row: int) -> tuple[bool, float]:
         found = [encoder.corrected.cosines[row] for encoder in shown]
@@ -171,11 +171,11 @@ def _range(values: Sequence[float]) -> str:
 
 
 def _told(values: FloatArray, rows: Sequence[str], columns: Sequence[str], told: BoolArray) -> str:
-    """The ends of corrected cosines, and how many of them are told from zero."""
+    """The ends of corrected cosines, and how many of them are distinguishable from zero."""
     if np.isnan(values).all():
         return "undefined throughout"
     low, high = ends(values, rows, columns, digits=2)
-    return f"corrected from {low} to {high}, {int(told.sum())} of {told.size} told from zero"
+    return f"corrected from {low} to {high}, {int(told.sum())} of {told.size} distinguishable from zero"
 
 
 def _details(summary: Summary) -> list[tuple[EncoderSummary, CorrectedDetail]]:

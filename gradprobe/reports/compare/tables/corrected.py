@@ -30,15 +30,16 @@ _COLUMNS = (
     "corrected",
     "95% interval",
     "trusted",
-    "told from zero",
+    "distinguishable from zero",
     "signal share",
     "noise scale",
 )
 _NOTE = (
     "Every cosine, raw ones too, is a ratio of sums over all steps, so it is not the mean of cosines above. "
     "Corrected: from products of gradients of different molecules; it is not clipped and can pass 1. "
-    f"Trusted: both squared norms are at least {TRUSTED:g} standard errors above zero. Told from zero: at a "
-    "false discovery rate of 5% over the auxiliaries, for the molecules trained on: where epochs repeat "
+    f"Trusted: both squared norms are at least {TRUSTED:g} standard errors above zero. "
+    "Distinguishable from zero: "
+    "at a false discovery rate of 5% over the auxiliaries, for the molecules trained on: where epochs repeat "
     "them, not for molecules that were never drawn; this needs no norm. Signal share: the part of the "
     "squared minibatch gradient that is no noise. Noise scale: the rows at which that part is one half."
 )
@@ -63,7 +64,7 @@ def corrected(summary: Summary) -> Table:
 
 
 def _cosine_cells(found: Corrected) -> Iterator[tuple[str, ...]]:
-    """From the raw cosine to whether it is told from zero; the focal task has no cosine with itself."""
+    """From the raw cosine to whether it differs from zero; the focal task has no cosine with itself."""
     if found.signals:
         yield (ABSENT,) * 5
     for one in found.cosines:
@@ -90,7 +91,7 @@ def _suggestions(summary: Summary) -> Iterator[str]:
         if known:
             rows = two_digits(float(np.median(known)))
             yield (
-                f"{encoder.name}: with about {rows} molecules a task and step, "
+                f"{encoder.name}: with about {rows} molecules per task per step, "
                 "half of the median task's squared gradient would be signal; much larger batches buy little."
             )
 

@@ -21,8 +21,9 @@ from gradprobe.reports.kit.words import count
 
 _GAINS_NOTE = (
     "How much more a step would have lowered the focal loss, to first order, on rows that did not make it; "
-    "with 95% intervals, in per cent of what averaging's own step achieves where that is told from zero. "
-    "Control: averaging with the combiner's mean focal share. Prediction: at equal length, on held-out rows "
+    "with 95% intervals, in per cent of what averaging's own step achieves where that is distinguishable "
+    "from zero. Control: averaging with the combiner's mean focal share. Prediction: at equal "
+    "length, on held-out rows "
     f"where there are some, else on fresh ones; a gain below {100 * MARGIN:g} % is too small to matter. On "
     "fresh rows an update is that of half a batch. Intervals hold for the molecules that were measured: "
     "where steps repeat them, not for others."
@@ -62,7 +63,10 @@ def gains_at_equal_rate(summary: Summary) -> Table:
         for encoder in summary.encoders
         for row in _gain_rows(encoder, lambda g: g.equal_rate)
     )
-    note = "In per cent of averaging's own effect where that is told from zero. Adam has no use for lengths."
+    note = (
+        "In per cent of averaging's own effect where that is distinguishable from zero. Adam has no use for "
+        "lengths."
+    )
     return Table("Predicted gains at equal learning rate", columns, rows, note, names=2, folded=True)
 
 
@@ -108,8 +112,9 @@ def affinities(summary: Summary) -> Table:
     columns = ("encoder", "task", "held-out rows", "fresh training rows", "the auxiliary")
     note = (
         "First-order decrease of the focal loss per unit step along the task's own gradient, with 95% "
-        "intervals; the focal task's own comes first. Told from nothing at a false discovery rate of 5% over "
-        "the auxiliaries, on held-out rows where there are some, else on fresh ones. This holds for the "
+        "intervals; the focal task's own comes first. Distinguishable from zero at a false "
+        "discovery rate of 5% over the auxiliaries, on held-out rows where there are some, else on fresh "
+        "ones. This holds for the "
         "molecules that were measured: where steps repeat them, not for others."
     )
     return Table("Affinity with the focal task", columns, rows, note, names=2, folded=len(rows) > _MANY_ROWS)
