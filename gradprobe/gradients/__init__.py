@@ -20,6 +20,7 @@ from gradprobe.gradients.reach import (
     mark_unreached,
     reach_note,
 )
+from gradprobe.gradients.row_products import RowProductEngine, RowProducts
 from gradprobe.gradients.rowwise import RowwiseCapture, RowwiseEngine
 from gradprobe.gradients.shared import (
     LayerNaming,
@@ -42,6 +43,8 @@ __all__ = [
     "LoopEngine",
     "OutputAxis",
     "Row",
+    "RowProductEngine",
+    "RowProducts",
     "RowwiseCapture",
     "RowwiseEngine",
     "SharedParameters",

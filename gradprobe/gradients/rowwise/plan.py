@@ -43,7 +43,7 @@ def make_passes(step: Step, generator: np.random.Generator, *, check: bool, crow
         MixedRowsError: rows mix, or the passes would be more than the groups.
     """
     ways: list[Callable[[], list[Pass]]] = [
-        lambda: [_together(step, generator, check=check)],
+        lambda: [together(step, generator, check=check)],
         lambda: _in_turns(step, generator, check=check),
     ]
     first, second = reversed(ways) if crowded else ways
@@ -57,7 +57,7 @@ def make_passes(step: Step, generator: np.random.Generator, *, check: bool, crow
         raise MixedRowsError(str(error)) from error
 
 
-def _together(step: Step, generator: np.random.Generator, *, check: bool) -> Pass:
+def together(step: Step, generator: np.random.Generator, *, check: bool) -> Pass:
     """One pass over all groups."""
     groups = tuple(range(len(step.losses)))
     values = _values(step, groups)
