@@ -186,10 +186,13 @@ def discoveries(p_values: FloatArray, rate: float = 0.05) -> BoolArray:
     Among those found, at most `rate` are expected to be zero in truth, for independent or positively
     dependent tests.
     """
-    ranked = np.sort(p_values[~np.isnan(p_values)])
-    below = ranked <= rate * np.arange(1, ranked.size + 1) / max(ranked.size, 1)
-    line = ranked[below].max() if below.any() else -1.0
-    return np.asarray(p_values <= line)
+    from scipy.stats import false_discovery_control  # as above
+
+    known = ~np.isnan(p_values)
+    below = np.zeros(p_values.shape, dtype=np.bool_)
+    if known.any():
+        below[known] = false_discovery_control(p_values[known]) <= rate
+    return below
 
 
 def quantile(blocks: IntArray) -> FloatArray:

@@ -38,7 +38,7 @@ class Kind:
 
 
 # By the names in `gradprobe.records.kinds`.
-KINDS: Mapping[str, Kind] = {
+KINDS: dict[str, Kind] = {
     "compare": Kind(summarise, compare_document, verdict_json),
     "depth": Kind(depth.of_study, depth_document),
     "dynamics": Kind(dynamics.of_study, dynamics_document),

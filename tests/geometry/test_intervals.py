@@ -144,11 +144,18 @@ def test_a_denominator_that_may_be_zero_bounds_nothing():
     assert found.reason == "the denominator is not distinguishable from zero, so no value is excluded"
 
 
+def step_up(p_values, rate):
+    """Benjamini & Hochberg's procedure as they state it: reject up to the last one below the line."""
+    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
+    last = max((k for k, i in enumerate(order, 1) if p_values[i] <= rate * k / len(order)), default=0)
+    return [i in order[:last] for i in range(len(p_values))]
+
+
 def test_discoveries_are_those_of_the_step_up_procedure():
     rng = np.random.default_rng(0)
     for _ in range(50):
         p = rng.random(12) ** rng.uniform(1, 6)
-        np.testing.assert_array_equal(discoveries(p, 0.1), stats.false_discovery_control(p) <= 0.1)
+        np.testing.assert_array_equal(discoveries(p, 0.1), step_up(p, 0.1))
 
 
 def test_undefined_tests_are_no_discoveries_and_do_not_count_among_them():

@@ -41,13 +41,17 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "an error of another column": (
         r"* (std ?err(or)?|standard error|std ?dev(iation)?|standard deviation|stdev)( .*)?",
         r"* (error|uncertainty|variance)( .*)?",
+        r".+ (se|sem|sd)( log.*)?",
     ),
     "a bound of a confidence interval": (
         r"* (confidence interval|conf int|conf limit|(lower|upper) (bound|ci|95)|ci|ci ?95|95 ?%? ci)"
-        r"( (low|high|lower|upper|lo|hi)( .*)?)?",
+        r"( (low|high|lower|upper|lo|hi|log)( .*)?)?",
     ),
     "a significance": (r"* (p val(ue)?|pvalue|fdr( bh)?|q value|adj p( val(ue)?)?)",),
-    "a parameter of a fit": (r"* (hill( slope| coeff?(icient)?)?|curve class|fit r ?2|r2 fit)",),
+    "a parameter of a fit": (
+        r"* (hill( slope| coeff?(icient)?)?|curve class|fit r ?2|r2 fit)",
+        r"fit (hill ?slope|r ?2)( (mean|median|std|sd))?",
+    ),
     "a note on the record": (
         r"* (potential duplicate|data validity( .*)?|(molecule )?max phase|activity score|confidence score)",
     ),
