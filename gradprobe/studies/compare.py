@@ -38,6 +38,8 @@ _PACKAGES = (
     "torch-geometric",
     "chemicals",
 )
+# In the identity: by which rule molecules are dealt to random splits. Version 0.1.0 had rule 1 and no entry.
+_RULE = "split_rule"
 ComparePlan = Plan[StudyManifest, CellKey, CellMetrics]
 
 
@@ -74,14 +76,14 @@ def plan_study(
     plan = plan_cells(
         COMPARE,
         out,
-        identity=compare_identity(options, table.digest),
+        identity=compare_identity(options, table.digest) | {_RULE: 2},
         options=options,
         cells=keys,
         work=CompareWork(config, table),
         packages=_PACKAGES,
         command=command,
         compatible=Compatible(
-            defaults=_defaults(), aliases={"table": _older_digest(table), "smiles": "smiles"}
+            defaults=_defaults() | {_RULE: 2}, aliases={"table": _older_digest(table), "smiles": "smiles"}
         ),
         table=config.table,
         data_digest=table.digest,
@@ -99,6 +101,7 @@ def plan_study(
         base=base,
         kinships=kinships(table) if AUXILIARIES in axes else (),
     )
+    _check_rule_of_splits(plan, config)
     write_atomically(plan.folder.path / AUDIT, (audit.model_dump_json(indent=1) + "\n").encode())
     if table.skipped:
         write_skipped(table, plan.folder.path / "skipped.csv")
@@ -159,6 +162,19 @@ def _check_splits(config: StudyConfig, table: MoleculeTable) -> None:
             return
     if complaint is not None:
         raise complaint
+
+
+def _check_rule_of_splits(plan: ComparePlan, config: StudyConfig) -> None:
+    """Refuse new cells in a folder whose random splits were drawn by version 0.1.0's rule."""
+    if config.split != "random" or _RULE in plan.manifest.identity:
+        return
+    missing = [key for key in plan.cells if not (plan.folder.cell(key) / COMPARE.file).is_file()]
+    if missing:
+        raise InputError(
+            f"out: expected a new folder, got {plan.folder.path}, a study of version 0.1.0 with "
+            f"{len(missing)} cells to run; its random splits were drawn by another rule, so these would be "
+            "tested on other molecules; name another folder with --out"
+        )
 
 
 def _defaults() -> dict[str, Any]:

@@ -230,6 +230,7 @@ def test_a_comparison_of_version_0_1_0_is_resumed_and_gets_checksums(finished: P
     options = {name: value for name, value in content["options"].items() if name not in cells_only}
     text = json.dumps({"options": options | {"table": data}}, sort_keys=True)
     digest = hashlib.sha256(text.encode()).hexdigest()
+    del content["identity"]["split_rule"]
     for name in ("kind", "identity", "calls", "checksum"):
         del content[name]
     content |= {"schema_version": 1, "data_digest": data, "digest": digest}
@@ -242,6 +243,9 @@ def test_a_comparison_of_version_0_1_0_is_resumed_and_gets_checksums(finished: P
     assert outcome.finished == 6
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in stamps.items())
     assert all(cell.versions == content["versions"] for cell in read_study(out).cells)
+    shutil.rmtree(next(out.glob("cells/*")))
+    with pytest.raises(InputError, match="1 cells to run; its random splits were drawn by another rule"):
+        plan_study(finished.work.config, out, command=["x"])
     (out / "study.json").write_text(json.dumps(content | {"options": content["options"] | {"epochs": 300}}))
     with pytest.raises(InputError, match="the file was changed"):
         read_study(out)
