@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from gradprobe import __version__
-from gradprobe.commands import compare, data, graph, read
+from gradprobe.commands import compare, data, decide, graph, read
 from gradprobe.commands.console import SafeConsole
 from gradprobe.commands.terminal import open_terminal
 from gradprobe.errors import GradprobeError
@@ -20,7 +20,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (compare.compare, read.report, read.verdict, read.show, read.watch):
+for command in (compare.compare, decide.decide, read.report, read.verdict, read.show, read.watch):
     app.command()(command)
 app.add_typer(data.app, name="data")
 app.command()(compare.demo)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from gradprobe import combiners
 from gradprobe.combiners import Combiner
@@ -13,6 +14,9 @@ from gradprobe.geometry import Action, BoolArray, FloatArray, combine, drop, foc
 from gradprobe.geometry.decision import Weigh
 from gradprobe.records.decision import Predicted
 
+# The options of combiners, by name.
+Options = Mapping[str, Mapping[str, Any]]
+NO_OPTIONS: Options = {}
 # The focal task's shares of the weights that are tried, where averaging's own is smaller.
 SHARES = (0.4, 0.6, 0.8)
 # A share within this of averaging's is averaging.
@@ -39,11 +43,17 @@ AVERAGING = Candidate(AVERAGE)
 
 
 def candidates(
-    tasks: Sequence[str], focal: str, *, use: Sequence[str] = (), shares: Sequence[float] = SHARES
+    tasks: Sequence[str],
+    focal: str,
+    *,
+    use: Sequence[str] = (),
+    shares: Sequence[float] = SHARES,
+    options: Options = NO_OPTIONS,
 ) -> tuple[Candidate, ...]:
     """What can be done instead of averaging these tasks.
 
-    Each focal share, each auxiliary left out, the focal task alone, and the combiners named in `use`.
+    Each focal share, each auxiliary left out, the focal task alone, and the combiners named in `use`, with
+    their `options` by name.
 
     Raises:
         InputError: no auxiliary, a focal task that is none of them, or an unknown combiner.
@@ -62,18 +72,24 @@ def candidates(
             factor = (1.0 - share) / len(others) / share
             found.append(Candidate(f"focal share {share:g}", dict.fromkeys(others, factor)))
     if len(others) > 1:
-        found += [Candidate(f"drop {task}", {task: 0.0}) for task in others]
+        found += [left_out([task]) for task in others]
     found.append(Candidate("focal alone", dict.fromkeys(others, 0.0)))
     for name in use:
-        combiners.get(name)  # an unknown name is refused here
+        combiners.get(name, **options.get(name, {}))  # an unknown name or option is refused here
         found.append(Candidate(name, combiner=name))
     return tuple(found)
 
 
-def action_of(candidate: Candidate, tasks: Sequence[str]) -> Action:
-    """A candidate as the geometry knows it."""
+def left_out(dropped: Sequence[str]) -> Candidate:
+    """Train without these auxiliaries."""
+    return Candidate(f"drop {', '.join(dropped)}", dict.fromkeys(dropped, 0.0))
+
+
+def action_of(candidate: Candidate, tasks: Sequence[str], options: Options = NO_OPTIONS) -> Action | None:
+    """A candidate as the geometry knows it; None for a combiner whose weights Gramians do not tell."""
     if candidate.combiner:
-        return combine(candidate.name, _weigher(combiners.get(candidate.combiner)))
+        combiner = combiners.get(candidate.combiner, **options.get(candidate.combiner, {}))
+        return None if combiner.needs_losses else combine(candidate.name, _weigher(combiner))
     dropped = [task for task, factor in candidate.weights.items() if factor == 0.0 and task in tasks]
     if len(dropped) == len(tasks) - 1:
         return focal_alone()

@@ -49,32 +49,36 @@ class Course:
 
 
 def course(
-    actions: Sequence[str], rules: Rules, scores: Mapping[Run, float], *, stop: bool = False
+    actions: Sequence[str],
+    rules: Rules,
+    scores: Mapping[Run, float],
+    *,
+    stop: bool = False,
+    entered: Sequence[str] = (),
 ) -> Course:
     """The course of a decision about these actions, in the order in which they should enter.
 
-    A score is NaN where a training failed. `stop`: train nothing more, as the time is up.
+    A score is NaN where a training failed. `stop`: train nothing more, as the time is up. `entered` are those
+    that entered when an earlier call, perhaps with another budget, began the race: it stays their race.
     """
-    entered = _entered(actions, rules, scores)
-    if isinstance(entered, Course):
-        return Course("over", lacking=_cost(entered.wanted)) if stop and entered.wanted else entered
-    pairs = {action: improvements(action, rules, scores) for action in entered}
-    found = standing(rules.plan(entered), pairs)
+    field = tuple(entered) or _entered(actions, rules, scores)
+    if isinstance(field, Course):
+        return Course("over", lacking=_cost(field.wanted)) if stop and field.wanted else field
+    pairs = {action: improvements(action, rules, scores) for action in field}
+    found = standing(rules.plan(field), pairs)
     if found.leader is not None:
         wanted = _runs([found.leader], _judging_seeds(rules, found), scores)
         effect = fresh_mean(pairs[found.leader][: found.pairs + rules.judges], found.pairs)
         if wanted and not stop:
-            return Course("judges", wanted, entered, found, effect)
-        return Course("over", (), entered, found, effect, lacking=_cost(wanted))
+            return Course("judges", wanted, field, found, effect)
+        return Course("over", (), field, found, effect, lacking=_cost(wanted))
     wanted = _next_look(rules, found, pairs, scores)
     if not wanted:
-        return Course("over", (), entered, found)
+        return Course("over", (), field, found)
     over = _cost([*scores, *wanted]) + 2.0 * rules.judges
     if stop or not rules.affordable(over):
-        return Course(
-            "over", (), entered, found, lacking=_lacking(rules, over) if not stop else _cost(wanted)
-        )
-    return Course("race", wanted, entered, found)
+        return Course("over", (), field, found, lacking=_lacking(rules, over) if not stop else _cost(wanted))
+    return Course("race", wanted, field, found)
 
 
 def improvements(action: str, rules: Rules, scores: Mapping[Run, float]) -> list[float]:

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gradprobe.decisions.candidates import SHARES, Candidate, action_of, candidates
+from gradprobe.decisions.candidates import (
+    NO_OPTIONS,
+    SHARES,
+    Candidate,
+    Options,
+    action_of,
+    candidates,
+    left_out,
+)
 from gradprobe.errors import InputError
 from gradprobe.geometry import (
     HELDOUT,
     Action,
+    BoolArray,
     Effects,
     FloatArray,
     Gramian,
@@ -27,6 +36,7 @@ from gradprobe.geometry import (
     pooled,
     window_of_steps,
 )
+from gradprobe.geometry.intervals import IntArray
 from gradprobe.records.decision import Predicted
 from gradprobe.trace import GramianRecord, Trace
 
@@ -40,6 +50,7 @@ def ready_actions(
     focal: str | None = None,
     use: Sequence[str] = ("pcgrad", "cagrad", "rcgrad"),
     shares: Sequence[float] = SHARES,
+    options: Options = NO_OPTIONS,
     span: Span = Span.LATE,
     best: Sequence[int | None] | None = None,
 ) -> tuple[Candidate, ...]:
@@ -56,6 +67,7 @@ def ready_actions(
         focal: the focal task; default: the traces'.
         use: combiners to consider.
         shares: focal shares to consider.
+        options: options of combiners, by name.
         span: the part of each run to read.
         best: the last step of each run's best validation epoch; None: its last measured step.
 
@@ -68,22 +80,49 @@ def ready_actions(
         raise InputError(f"traces: expected one or more, with one `best` each, got {len(runs)}")
     focal = focal or runs[0].header.focal
     read = [_read(trace, focal, span, end) for trace, end in zip(runs, ends, strict=True)]
-    tasks = read[0][0].tasks
-    if any(trials.tasks != tasks for trials, *_ in read):
+    tasks = read[0].trials.tasks
+    if any(run.trials.tasks != tasks for run in read):
         raise InputError("traces: expected runs of the same tasks, got different ones")
-    found = candidates(tasks, focal, use=use, shares=shares)
-    actions = [action_of(each, tasks) for each in found]
+    found = candidates(tasks, focal, use=use, shares=shares, options=options)
+    known = _foretold(found, read, runs, options)
+    subset = _harmful(known)
+    if subset is not None:
+        known += _foretold([subset], read, runs, options)
+    return tuple(sorted(known, key=_height, reverse=True))
+
+
+def _foretold(
+    found: Sequence[Candidate], read: Sequence[_Read], runs: Sequence[Trace], options: Options
+) -> list[Candidate]:
+    """Candidates with their predictions; without one where gradients cannot tell."""
+    actions = [action_of(each, read[0].trials.tasks, options) for each in found]
+    told = [action for action in actions if action is not None]
+    if not told:
+        return list(found)
     each_run = [
-        effects(trials, actions, rates=rates, steps=inside, every=trace.header.every)
-        for (trials, rates, inside), trace in zip(read, runs, strict=True)
+        effects(run.trials, told, rates=run.rates, steps=run.inside, every=trace.header.every)
+        for run, trace in zip(read, runs, strict=True)
     ]
     together = pooled([one.relative for one in each_run], [float(max(one.steps, 1)) for one in each_run])
-    idle = [all(_is_idle(action, trials) for trials, *_ in read) for action in actions]
-    known = [
-        replace(each, predicted=_predicted(together, place, each_run), idle=own)
-        for place, (each, own) in enumerate(zip(found, idle, strict=True))
-    ]
-    return tuple(sorted(known, key=_height, reverse=True))
+    places = {action.name: place for place, action in enumerate(told)}
+    known: list[Candidate] = []
+    for each, action in zip(found, actions, strict=True):
+        if action is None:
+            known.append(each)
+            continue
+        foretold = _predicted(together, places[each.name], each_run)
+        idle = all(_is_idle(action, run.trials) for run in read)
+        known.append(replace(each, predicted=foretold, idle=idle))
+    return known
+
+
+def _harmful(known: Sequence[Candidate]) -> Candidate | None:
+    """Without every auxiliary whose leaving out should help, if these are several but not all."""
+    single = [each for each in known if len(each.weights) == 1 and 0.0 in each.weights.values()]
+    harmful = [each for each in single if _height(each) > 0.0]
+    if not 2 <= len(harmful) < len(single):
+        return None
+    return left_out([task for each in harmful for task in each.weights])
 
 
 def _height(candidate: Candidate) -> float:
@@ -101,10 +140,16 @@ def _predicted(together: Pooled, place: int, runs: Sequence[Effects]) -> Predict
     )
 
 
-def _read(
-    trace: Trace, focal: str, span: Span, end: int | None
-) -> tuple[Trials, FloatArray | None, np.ndarray]:
-    """The updates of a run, the learning rate of each step if known, and which steps are in the span."""
+@dataclass(frozen=True, eq=False)
+class _Read:
+    """The updates of a run, the learning rate [t] of each step if known, and which steps are in the span."""
+
+    trials: Trials
+    rates: FloatArray | None
+    inside: BoolArray
+
+
+def _read(trace: Trace, focal: str, span: Span, end: int | None) -> _Read:
     judge = Group(focal, HELDOUT)
     plain = {record.step: record for record in trace.gramians if _usable(record, judge)}
     scaled = {record.step: record for record in trace.preconditioned if _usable(record, judge)}
@@ -119,7 +164,7 @@ def _read(
     weighed = TaskProducts.of([plain[int(step)].gramian for step in steps]) if scaled else None
     trials = heldout_trials(products, judged, focal=focal, weighed=weighed)
     last = None if end is None or not (steps <= end).any() else end
-    return trials, _rates(trace, steps), window_of_steps(steps, span, best=last)
+    return _Read(trials, _rates(trace, steps), window_of_steps(steps, span, best=last))
 
 
 def _usable(record: GramianRecord, judge: Group) -> bool:
@@ -127,7 +172,7 @@ def _usable(record: GramianRecord, judge: Group) -> bool:
     return record.split == "minibatch" and record.step >= 0 and judge in gramian.groups
 
 
-def _rates(trace: Trace, steps: np.ndarray) -> FloatArray | None:
+def _rates(trace: Trace, steps: IntArray) -> FloatArray | None:
     """The learning rate [t] of every step; None where one is missing, or layers have their own."""
     known: Mapping[int, float] = {
         record.step: record.value

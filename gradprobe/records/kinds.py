@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar
 
 from gradprobe.errors import InputError
 from gradprobe.records.compare import CellMetrics, StudyManifest
+from gradprobe.records.decide import DecideManifest, DecideRun
 from gradprobe.records.depth import DepthManifest, DepthRun
 from gradprobe.records.dynamics import DynamicsManifest, DynamicsRun
 from gradprobe.records.editing import EditManifest, EditRun
@@ -30,13 +31,14 @@ class Kind(Generic[M, R]):
 
 
 COMPARE = Kind("compare", StudyManifest, CellMetrics, "metrics.json")
+DECIDE = Kind("decide", DecideManifest, DecideRun)
 DEPTH = Kind("depth", DepthManifest, DepthRun)
 DYNAMICS = Kind("dynamics", DynamicsManifest, DynamicsRun)
 EDIT = Kind("edit", EditManifest, EditRun)
 GRAPH_TASKS = Kind("graph_tasks", GraphTasksManifest, GraphTasksRun)
 NODES = Kind("nodes", NodesManifest, NodeRun)
 KINDS: dict[str, Kind[Any, Any]] = {
-    kind.name: kind for kind in (COMPARE, DEPTH, DYNAMICS, EDIT, GRAPH_TASKS, NODES)
+    kind.name: kind for kind in (COMPARE, DECIDE, DEPTH, DYNAMICS, EDIT, GRAPH_TASKS, NODES)
 }
 
 

@@ -12,6 +12,8 @@ from gradprobe.records.study import StoredStudy, is_study, read_study
 from gradprobe.reports.compare.document import compare_document
 from gradprobe.reports.compare.summary import Summary, summarise
 from gradprobe.reports.compare.verdict_file import verdict_json
+from gradprobe.reports.decide import summary as decide
+from gradprobe.reports.decide.document import decide_document
 from gradprobe.reports.depth import summary as depth
 from gradprobe.reports.depth.document import depth_document
 from gradprobe.reports.dynamics import summary as dynamics
@@ -29,17 +31,21 @@ from gradprobe.trace import Trace
 class Kind:
     """One kind: from what lies in a folder to a summary, and from that to a document.
 
-    `verdict` gives what the report comes to as JSON, where that is more than the document's first lines.
+    `verdict` gives what the report comes to as JSON, where that is more than the document's first lines, and
+    `verdict_file` names its file; `beside` gives other files that stand by the report.
     """
 
     summarise: Callable[[StoredStudy[Any, Any]], Any]
     document: Callable[[Any], Document]
     verdict: Callable[[Any], str] | None = None
+    verdict_file: str = "verdict.json"
+    beside: Callable[[Any], Mapping[str, str]] | None = None
 
 
 # By the names in `gradprobe.records.kinds`.
 KINDS: dict[str, Kind] = {
     "compare": Kind(summarise, compare_document, verdict_json),
+    "decide": Kind(decide.of_study, decide_document, decide.decision_json, "decision.json", decide.beside),
     "depth": Kind(depth.of_study, depth_document),
     "dynamics": Kind(dynamics.of_study, dynamics_document),
     "edit": Kind(editing.of_study, edit_document),
@@ -94,4 +100,5 @@ def _of_kind(name: str, summary: Any, folder: Path | None) -> Loaded:
     if kind.verdict is None:
         return Loaded(document, folder, as_json(document, sections=False))
     verdict = kind.verdict(summary)
-    return Loaded(document, folder, verdict, files={"verdict.json": verdict})
+    files = {} if kind.beside is None else kind.beside(summary)
+    return Loaded(document, folder, verdict, files={kind.verdict_file: verdict, **files})
