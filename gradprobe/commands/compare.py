@@ -72,6 +72,10 @@ def compare(  # noqa: PLR0913 - a command has as many options as a study
         int | None,
         typer.Option(help="Validation rows beside each measured minibatch; 0: none. Default: batch size."),
     ] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(help="A study with claims to test, such as scaling; other options come before its own."),
+    ] = None,
     vary: Annotated[
         list[str] | None,
         typer.Option(help="An axis such as batch_size=64,128 or auxiliaries=0,1,3,all; repeat."),
@@ -90,9 +94,11 @@ def compare(  # noqa: PLR0913 - a command has as many options as a study
     out: Out = None,
 ) -> None:
     """Compare encoders and combiners on a table of molecules, and measure their task gradients."""
-    from gradprobe.studies import make_config, read_axes, read_config
+    from gradprobe.studies import make_config, read_axes, read_config, read_preset
 
     options = read_config(config) if config else {}
+    if preset or options.get("preset"):
+        options = read_preset(preset or options["preset"]).options | options
     given: dict[str, Any] = {
         "table": table,
         "smiles": smiles,
@@ -120,6 +126,7 @@ def compare(  # noqa: PLR0913 - a command has as many options as a study
         "probe_rows": probe_rows,
         "heldout_rows": heldout_rows,
         "vary": read_axes(vary) if vary else None,
+        "preset": preset,
         "one_at_a_time": one_at_a_time,
         "order": order,
     }

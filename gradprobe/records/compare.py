@@ -7,15 +7,24 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field
 
+from gradprobe.records.claims import Claim
+from gradprobe.records.compare_keys import AUXILIARIES, SINGLE_TASK, CellKey, Point, Scalar
 from gradprobe.records.manifest import Manifest
 from gradprobe.records.record import Key, Record, Result
 
-SINGLE_TASK = "single_task"
-# The axis that counts auxiliaries: the first so many in the study's order.
-AUXILIARIES = "auxiliaries"
-Scalar = bool | int | float | str | None
-# What differs from the study's own options, by option.
-Point = tuple[tuple[str, Scalar], ...]
+__all__ = [
+    "AUXILIARIES",
+    "SINGLE_TASK",
+    "CellKey",
+    "CellMetrics",
+    "EpochRow",
+    "Kinship",
+    "MetricRow",
+    "Point",
+    "Scalar",
+    "StudyManifest",
+    "TaskEntry",
+]
 
 
 class TaskEntry(Record):
@@ -24,25 +33,6 @@ class TaskEntry(Record):
     name: str
     kind: Literal["regression", "classification"]
     n: int
-
-
-class CellKey(Key):
-    """One run of a comparison. The combiner `single_task` is the focal task trained alone.
-
-    `axes` holds what differs from the study's own options, nothing for a cell that runs with them.
-    """
-
-    axes: Point = ()
-    encoder: str
-    combiner: str
-    seed: int
-
-    @property
-    def id(self) -> str:
-        """The name of the cell's folder; not every file system allows the colon of `torchjd:UPGrad`."""
-        point = ",".join(f"{name}={value}" for name, value in self.axes)
-        parts = (self.encoder, self.combiner.replace(":", "."), *([point] if point else []))
-        return f"{'-'.join(parts)}-seed{self.seed}"
 
 
 class Kinship(Record):
@@ -64,6 +54,7 @@ class StudyManifest(Manifest):
     `axes` are the options that vary, with all values that were ever asked for; `base` are the study's own
     values of them. `tasks` names the focal task first, then auxiliaries in the order in which the axis
     `auxiliaries` counts them; `kinships`, where that varies, is what each has in common with it.
+    `claims` are those of the presets that were asked for.
     """
 
     kind: Literal["compare"] = "compare"
@@ -80,6 +71,7 @@ class StudyManifest(Manifest):
     axes: dict[str, tuple[Scalar, ...]] = Field(default_factory=dict)
     base: dict[str, Scalar] = Field(default_factory=dict)
     kinships: tuple[Kinship, ...] = ()
+    claims: tuple[Claim, ...] = ()
     cells: tuple[CellKey, ...]
 
     def settings(self, key: CellKey) -> dict[str, Scalar]:
@@ -97,6 +89,7 @@ class StudyManifest(Manifest):
     def joined(self, earlier: Self) -> Self:
         """With what an earlier manifest of the same study holds besides."""
         both = super().joined(earlier)
+        renewed = {claim.preset for claim in self.claims}
         update: dict[str, object] = {
             "encoders": tuple(dict.fromkeys([*earlier.encoders, *self.encoders])),
             "combiners": tuple(dict.fromkeys([*earlier.combiners, *self.combiners])),
@@ -106,6 +99,12 @@ class StudyManifest(Manifest):
                 for name in (*earlier.axes, *self.axes)
             },
             "base": {**earlier.base, **self.base},
+            "kinships": self.kinships or earlier.kinships,
+            # Asked again, a preset replaces its own claims.
+            "claims": (
+                *(claim for claim in earlier.claims if claim.preset not in renewed),
+                *self.claims,
+            ),
         }
         return both.model_copy(update=update)
 

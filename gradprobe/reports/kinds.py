@@ -9,6 +9,7 @@ from typing import Any
 
 from gradprobe.errors import InputError
 from gradprobe.records.study import StoredStudy, is_study, read_study
+from gradprobe.reports.compare.axes.document import sweep_files
 from gradprobe.reports.compare.document import compare_document
 from gradprobe.reports.compare.summary import Summary, summarise
 from gradprobe.reports.compare.verdict_file import verdict_json
@@ -44,7 +45,9 @@ class Kind:
 
 # By the names in `gradprobe.records.kinds`.
 KINDS: dict[str, Kind] = {
-    "compare": Kind(summarise, compare_document, verdict_json),
+    "compare": Kind(
+        summarise, compare_document, verdict_json, beside=lambda summary: sweep_files(summary.sweep)
+    ),
     "decide": Kind(decide.of_study, decide_document, decide.decision_json, "decision.json", decide.beside),
     "depth": Kind(depth.of_study, depth_document),
     "dynamics": Kind(dynamics.of_study, dynamics_document),

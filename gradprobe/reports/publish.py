@@ -58,7 +58,7 @@ def write(document: Document, target: Path, *, beside: Mapping[str, str] | None 
     files = {target: render(document, images).encode()}
     if beside is not None:
         files |= {target.with_name("figures") / f"{name}.png": image for name, image in images.items()}
-        files |= {target.with_name(name): content.encode() for name, content in beside.items()}
+        files |= {target.parent / name: content.encode() for name, content in beside.items()}
     try:
         for path, content in files.items():
             # The folder may be someone else's: a link in it must not lead what is written elsewhere.

@@ -74,7 +74,8 @@ def settled(axes: Axes, auxiliaries: int) -> dict[str, tuple[Scalar, ...]]:
     for count in counts:
         if isinstance(count, int) and count > auxiliaries:
             raise InputError(
-                f"vary: expected at most the table's {auxiliaries} auxiliaries, got {AUXILIARIES}={count}"
+                f"vary: expected at most the table's {auxiliaries} auxiliaries, got "
+                f"{AUXILIARIES}={count}; name others with --vary"
             )
     return {name: tuple(counts) if name == AUXILIARIES else values for name, values in axes.items()}
 
@@ -89,11 +90,12 @@ def points(axes: Axes, base: Mapping[str, Scalar], *, one_at_a_time: bool) -> tu
         found = [{name: value} for name, values in axes.items() for value in values]
     else:
         found = [dict(zip(axes, chosen, strict=True)) for chosen in itertools.product(*axes.values())]
-    return tuple(
-        dict.fromkeys(
-            tuple((name, value) for name, value in point.items() if value != base[name]) for point in found
-        )
-    )
+    return tuple(dict.fromkeys(as_point(point, base) for point in found))
+
+
+def as_point(values: Mapping[str, Scalar], base: Mapping[str, Scalar]) -> Point:
+    """The point with these values of options, in an order that does not depend on how they were given."""
+    return tuple(sorted((name, value) for name, value in values.items() if value != base[name]))
 
 
 def cells(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +15,27 @@ from gradprobe.data.audit import AUDIT
 from gradprobe.data.choosing import choose_tasks
 from gradprobe.data.formats.raw import Progress
 from gradprobe.errors import InputError
-from gradprobe.records.compare import AUXILIARIES, SINGLE_TASK, CellKey, CellMetrics, StudyManifest, TaskEntry
+from gradprobe.records.claims import Claim
+from gradprobe.records.compare import (
+    AUXILIARIES,
+    SINGLE_TASK,
+    CellKey,
+    CellMetrics,
+    Scalar,
+    StudyManifest,
+    TaskEntry,
+)
 from gradprobe.records.kinds import COMPARE
 from gradprobe.records.older import compare_identity
 from gradprobe.records.writing import write_atomically
-from gradprobe.studies.axes import cells, points, settled
+from gradprobe.studies.axes import Axes, cells, points, settled
 from gradprobe.studies.compare_cell import CompareWork
 from gradprobe.studies.config import StudyConfig
 from gradprobe.studies.cost import estimated_cost
 from gradprobe.studies.opening import Compatible
 from gradprobe.studies.order import kinships, ordered
 from gradprobe.studies.plan import Plan, plan_cells
+from gradprobe.studies.presets import claims_of, read_preset
 
 _PACKAGES = (
     "gradprobe",
@@ -72,6 +82,7 @@ def plan_study(
     )
     audit = _audit(config, table, keys)
     alone = any(key.combiner == SINGLE_TASK for key in keys)
+    names = (*((SINGLE_TASK,) if alone else ()), *config.combiners)
     options = config.model_dump(mode="json")
     plan = plan_cells(
         COMPARE,
@@ -95,17 +106,28 @@ def plan_study(
             TaskEntry(name=task, kind=table.kinds[task], n=table.count(task)) for task in table.tasks
         ),
         encoders=config.encoders,
-        combiners=(*((SINGLE_TASK,) if alone else ()), *config.combiners),
+        combiners=names,
         seeds=tuple(range(config.seeds)),
         axes=axes,
         base=base,
         kinships=kinships(table) if AUXILIARIES in axes else (),
+        claims=_claims(config, axes, base, names),
     )
     _check_rule_of_splits(plan, config)
     write_atomically(plan.folder.path / AUDIT, (audit.model_dump_json(indent=1) + "\n").encode())
     if table.skipped:
         write_skipped(table, plan.folder.path / "skipped.csv")
     return plan
+
+
+def _claims(
+    config: StudyConfig, axes: Axes, base: Mapping[str, Scalar], combiners: Sequence[str]
+) -> tuple[Claim, ...]:
+    if config.preset is None:
+        return ()
+    return claims_of(
+        read_preset(config.preset), encoders=config.encoders, combiners=combiners, axes=axes, base=base
+    )
 
 
 def _checked_table(config: StudyConfig, progress: Progress | None) -> MoleculeTable:

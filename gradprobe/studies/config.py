@@ -51,6 +51,8 @@ class StudyConfig(BaseModel):
     `mlp(width=64)`, so that several are of one kind. `encoder_options` and `combiner_options` hold options by
     kind and name, such as `{"mlp": {"width": 256}}`; those in a name come first.
 
+    `preset` names the claims to test, and nothing else here: `read_preset` has the options that go with them.
+
     `vary` holds axes: options with several values (`studies.axes.OPTIONS`), and `auxiliaries`, how many of
     them, the first ones in `order`. Cells are those of the full grid over all axes, or with `one_at_a_time`
     those on each axis with everything else as the other options say.
@@ -87,6 +89,7 @@ class StudyConfig(BaseModel):
     heldout_every: Count = 5
     probe_rows: Count | None = None
     heldout_rows: Annotated[int, Field(ge=0)] | None = None
+    preset: str | None = None
     order: Order = "given"
     vary: dict[str, tuple[Any, ...]] = {}
     one_at_a_time: bool = False

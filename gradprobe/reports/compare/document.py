@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gradprobe.reports.compare.audit import audit_sections
+from gradprobe.reports.compare.axes.document import sweep_sections
 from gradprobe.reports.compare.corrected_detail import MOST_TASKS
 from gradprobe.reports.compare.figures import corrected, decision, gradients, scores
 from gradprobe.reports.compare.headline import headline, subtitle, title
@@ -41,6 +42,7 @@ def compare_document(summary: Summary) -> Document:
         "it is no promise for steps between them, other data or other step lengths.",
         sections=(
             *audit_sections(summary.audit),
+            *sweep_sections(summary.sweep, summary.metric),
             _encoders(summary),
             _cosines(summary),
             *_corrected(summary),

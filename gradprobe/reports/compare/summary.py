@@ -12,6 +12,7 @@ from gradprobe.geometry import overlap_by_chance
 from gradprobe.records.compare import SINGLE_TASK, TaskEntry
 from gradprobe.records.study import StoredStudy
 from gradprobe.reports.compare.audit import read_audit
+from gradprobe.reports.compare.axes.lines import Sweep, sweep_of
 from gradprobe.reports.compare.axes.points import at_reference
 from gradprobe.reports.compare.candidates import AVERAGE
 from gradprobe.reports.compare.corrected import Corrected, corrected_of
@@ -71,6 +72,7 @@ class Summary:
     provenance: Provenance
     folder: Path | None
     audit: Audit | None = None
+    sweep: Sweep | None = None
 
     @property
     def auxiliaries(self) -> tuple[str, ...]:
@@ -121,6 +123,7 @@ def summarise(source: Trace | StoredStudy[Any, Any] | str | Path) -> Summary:
         provenance=provenance_of(found, engines),
         folder=found.folder,
         audit=read_audit(found.folder) if manifest is not None else None,
+        sweep=sweep_of(found.cells, manifest, metric),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,11 +41,20 @@ def paired_difference(own: Mapping[int, float], other: Mapping[int, float]) -> P
     >>> round(found.mean, 6), round(found.high - found.mean, 6)
     (0.6, 1.27062)
     """
-    differences = np.array([own[seed] - other[seed] for seed in own if seed in other], dtype=np.float64)
+    differences = [own[seed] - other[seed] for seed in own if seed in other]
+    return over_paired(differences, nothing="no seed has finished with both combiners")
+
+
+def over_paired(values: Sequence[float], *, nothing: str) -> Paired:
+    """The mean of one difference a seed with its interval; undefined ones are left out.
+
+    `nothing` is the reason where none is left.
+    """
+    differences = np.array(values, dtype=np.float64)
     differences = differences[np.isfinite(differences)]
     count = differences.size
     if count == 0:
-        return Paired(NAN, NAN, NAN, NAN, 0, "no seed has finished with both combiners")
+        return Paired(NAN, NAN, NAN, NAN, 0, nothing)
     mean = float(differences.mean())
     if count == 1:
         return Paired(mean, NAN, NAN, NAN, 1, "one seed has no spread, so no interval")
