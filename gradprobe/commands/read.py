@@ -51,7 +51,11 @@ def verdict(
     source: Source,
     *,
     as_json: Annotated[
-        bool, typer.Option("--json", help="As JSON; of a comparison or a trace, as in verdict.json.")
+        bool,
+        typer.Option(
+            "--json",
+            help="As JSON, as in verdict.json or decision.json where there is one.",
+        ),
     ] = False,
 ) -> None:
     """Say what a study or a trace comes to: averaging is safe, surgery may help, or it cannot be told."""

@@ -23,7 +23,7 @@ def report(source: Trace | Summary | Loaded | str | Path, out: str | Path | None
     Args:
         source: a trace, the folder of a trace, the folder of a study, or what was loaded from one of them.
         out: the HTML file. By default report.html in the source's folder, where a study also gets
-            figures/*.png, and a comparison verdict.json.
+            figures/*.png, a comparison verdict.json, and a decision decision.json and recipe.toml.
 
     Raises:
         InputError: the source is neither a study nor a trace, or the report cannot be written there.

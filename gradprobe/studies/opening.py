@@ -25,6 +25,8 @@ _WRITTEN = (
     "results.csv",
     "report.html",
     "verdict.json",
+    "decision.json",
+    "recipe.toml",
     "skipped.csv",
     "audit.json",
     "figures",

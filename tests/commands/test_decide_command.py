@@ -38,6 +38,10 @@ def test_decide_writes_its_files_and_report_show_and_verdict_serve_them(
     decision = json.loads((out / "decision.json").read_text())
     assert call(monkeypatch, "verdict", out, "--json") == 0
     assert json.loads(capsys.readouterr().out) == decision
+    before = (out / "report.html").read_text()
+    assert call(monkeypatch, "report", out) == 0
+    assert (out / "report.html").read_text() == before
+    capsys.readouterr()
     assert call(monkeypatch, "show", out) == 0
     assert "What to do about the auxiliaries of boiling" in capsys.readouterr().out
 
