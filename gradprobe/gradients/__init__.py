@@ -31,6 +31,7 @@ from gradprobe.gradients.shared import (
 )
 from gradprobe.gradients.sinks import without_ddp_reduction
 from gradprobe.gradients.trunk import find_trunk
+from gradprobe.gradients.update_step import as_step
 from gradprobe.gradients.walks import reusable, walk
 
 __all__ = [
@@ -51,6 +52,7 @@ __all__ = [
     "UndefinedDiagonalError",
     "all_parameters",
     "all_ready",
+    "as_step",
     "check_finite",
     "check_losses_reach_model",
     "check_optimizer",

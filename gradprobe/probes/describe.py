@@ -29,7 +29,13 @@ def check_destination(trace: Trace | None, out: str | Path | None) -> None:
 
 
 def describe(
-    model: nn.Module, *, focal: str = "", every: int = 1, seed: int, batches: str = ""
+    model: nn.Module,
+    *,
+    focal: str = "",
+    every: int = 1,
+    sample: float | None = None,
+    seed: int,
+    batches: str = "",
 ) -> TraceHeader:
     """What is known of a run before its first measurement.
 
@@ -44,6 +50,7 @@ def describe(
     return TraceHeader(
         focal=focal,
         every=every,
+        sample=sample,
         batches=batches,
         seed=seed,
         dtype=str(first.dtype).removeprefix("torch."),

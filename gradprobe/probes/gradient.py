@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import warnings
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,14 +38,17 @@ from gradprobe.gradients import (
     output_axes,
     select_parameters,
 )
+from gradprobe.probes.attribution import RowAttribution, RowEffects, check_request
 from gradprobe.probes.describe import describe, with_trunk
 from gradprobe.probes.folds import MoleculeNames, Rows, StandingFolds, rows_by_position, split_into_folds
 from gradprobe.probes.heldout import HeldoutPass, heldout_group
 from gradprobe.probes.inert import evaluating, inert, separate_pass
 from gradprobe.probes.losses import GroupLoss, check_losses, whole_tasks
 from gradprobe.probes.measurement import Measurement, joined
+from gradprobe.probes.molecule_sums import MoleculeSums
 from gradprobe.probes.partition import NOTE as PARTITION
 from gradprobe.probes.partition import partition_rows
+from gradprobe.probes.schedule import Schedule
 from gradprobe.probes.separate import LossesOf, separate_passes
 from gradprobe.probes.split import NO_FOLDS, LossFunction, SplitRows, sum_over_split
 from gradprobe.trace import GramianRecord, QuantityRecord, SplitName, Trace
@@ -72,6 +76,8 @@ class GradientProbe:
         layers: how parameters are gathered into layers: by owning module, or by a function from a
             parameter's name to its layer's.
         every: measure one call of `measure` in this many, the first included.
+        sample: measure each call with this probability instead, drawn from the probe's own generator: every
+            so-manyth step may meet the same rows in each epoch, a random one does not.
         engine: `"loop"`, one backward pass a task, or `"auto"` or `"rowwise"`: one pass for all tasks
             where rows of the batch carry one task's loss each, a few where some carry several, and the
             loop where that would not be exact. Every record says which engine measured it, and why.
@@ -88,7 +94,7 @@ class GradientProbe:
         InputError: an argument that cannot be used, with the remedy.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one keyword for each option
         self,
         model: nn.Module,
         *,
@@ -96,24 +102,26 @@ class GradientProbe:
         shared: Literal["auto"] | nn.Module | Iterable[nn.Parameter] = "auto",
         layers: LayerNaming = "module",
         every: int = 1,
+        sample: float | None = None,
         engine: str = "auto",
         out: str | Path | None = None,
         seed: int = 0,
         batches: str = "",
         precondition: Optimizer | None = None,
     ) -> None:
-        _check_options(every=every, layers=layers, engine=engine, shared=shared)
-        header = describe(model, focal=focal, every=every, seed=seed, batches=batches)
+        _check_options(layers=layers, engine=engine, shared=shared)
+        self._schedule = Schedule(every=every, sample=sample, seed=seed)
+        header = describe(model, focal=focal, every=every, sample=sample, seed=seed, batches=batches)
         self._model = model
         self._focal = focal
-        self._every = every
         self._layers: LayerNaming = layers
         self._engine: Engine = _ENGINES[engine]()
         self._optimizer = None if precondition is None else check_optimizer(precondition)
         self._shared = None if isinstance(shared, str) else select_parameters(model, shared, layers)
         self._generator = np.random.default_rng(seed)
         self._standing_folds = StandingFolds(seed)
-        self._calls = 0
+        self._attribution = RowAttribution(focal, self._optimizer, seed)
+        self._sums: MoleculeSums | None = None
         self._told = False
         self._last_step = -1
         self._heldout: HeldoutPass | None = None
@@ -127,7 +135,7 @@ class GradientProbe:
     @property
     def due(self) -> bool:
         """Whether the next call of `measure` measures; skip the held-out pass of a step that is not."""
-        return self._calls % self._every == 0
+        return self._schedule.due
 
     @contextmanager
     def heldout(self) -> Iterator[None]:
@@ -154,6 +162,8 @@ class GradientProbe:
         rows: Rows | Literal["positions", "partition"] | None = None,
         heldout: Tensor | None = None,
         heldout_rows: MoleculeNames | None = None,
+        attribute: Literal["rows"] | None = None,
+        weights: Mapping[str, float] | None = None,
     ) -> GramianRecord | None:
         """Measure the step whose losses these are; call it before your own backward.
 
@@ -173,6 +183,12 @@ class GradientProbe:
                 step's own numbers stay bit for bit what they are without it.
             heldout_rows: the molecule behind each held-out row; beside `rows`, it is checked that none
                 of them is in the step.
+            attribute: `"rows"`, beside `rows` by name: also by how much each row's part of the update reduces
+                the focal task's held-out loss and its loss in this step, to first order, summed per molecule
+                in `trace.molecules`. At the update made where the probe has `precondition=`, else at gradient
+                descent with learning rate one. With `heldout_rows`, also on two disjoint halves of them. See
+                `gradprobe.trace.molecule_table`.
+            weights: task -> what your update multiplies its mean loss by, for `attribute`; one by default.
 
         Returns:
             What was appended to the trace; None for a call that `every` skips.
@@ -182,7 +198,8 @@ class GradientProbe:
                 training state is untouched then too.
         """
         due, taken = self.due, self._heldout
-        self._calls, self._heldout = self._calls + 1, None
+        self._schedule.advance()
+        self._heldout = None
         self._last_step = self._last_step + 1 if step is None else step
         if not due:
             return None
@@ -190,6 +207,10 @@ class GradientProbe:
         present = check_losses(losses)
         self._check_focal(present)
         judge = heldout_group(heldout, self._focal, taken, names=heldout_rows, rows=rows)
+        request = check_request(
+            attribute, present, rows=rows, weights=weights, heldout=heldout, heldout_rows=heldout_rows
+        )
+        effects: RowEffects | None = None
         changed = self._renew_trunk()
         with inert(self._model):
             parts = self._groups(present, rows)
@@ -206,10 +227,18 @@ class GradientProbe:
                 losses=[part.loss.item() for part in parts],
                 optimizer=self._optimizer,
             )
+            if request is not None:
+                effects = self._attribution.measure(
+                    request, parts, judged, shared, model=self._model, taken=taken
+                )
         how = PARTITION if rows == "partition" else ""
         if rows == "positions" and not any(part.group.fold for part in parts if part is not judge):
             how = NO_FOLDS
-        return self._append(measurement, split="minibatch", epoch=epoch, how=joined(how, changed))
+        how = joined(how, changed, effects.note if effects is not None else "")
+        record = self._append(measurement, split="minibatch", epoch=epoch, how=how)
+        if request is not None and effects is not None:
+            self._fold(effects, request.names, epoch)
+        return record
 
     def separate_forward(
         self, losses_of: LossesOf, *, step: int | None = None, epoch: int | None = None
@@ -234,7 +263,7 @@ class GradientProbe:
             InputError, MeasurementError: as for `measure`.
         """
         due, self._heldout = self.due, None
-        self._calls += 1
+        self._schedule.advance()
         self._last_step = self._last_step + 1 if step is None else step
         if not due:
             return None
@@ -312,8 +341,15 @@ class GradientProbe:
         how = joined(NO_FOLDS if whole and rows is not None else "", changed)
         return self._append(measurement, split=split, epoch=epoch, how=how, merged=whole)
 
+    def flush(self) -> None:
+        """Add to the trace, and write, what is still being summed or buffered."""
+        if self._sums is not None:
+            self._sums.flush()
+        self.trace.flush()
+
     def close(self) -> None:
         """Write what is left of the trace."""
+        self.flush()
         self.trace.close()
 
     def __enter__(self) -> GradientProbe:
@@ -383,6 +419,15 @@ class GradientProbe:
         trunk = find_trunk(capture, [group.task for group in groups], self._model, outputs)
         return capture.restricted(trunk), trunk
 
+    def _fold(self, effects: RowEffects, names: Mapping[str, Sequence[str]], epoch: int | None) -> None:
+        if self._sums is None:
+            self._sums = MoleculeSums(
+                self.trace, probability=self._schedule.probability, geometry=effects.geometry
+            )
+            # As the trace does: what was not closed is kept too.
+            weakref.finalize(self, self._sums.flush)
+        self._sums.add(effects.values, names, step=self._last_step, epoch=epoch)
+
     def _append(
         self,
         measurement: Measurement,
@@ -410,9 +455,7 @@ class GradientProbe:
         return records[0]
 
 
-def _check_options(*, every: object, layers: object, engine: str, shared: object) -> None:
-    if not isinstance(every, int) or every < 1:
-        raise InputError(f"every: expected a count from 1 on, got {every!r}")
+def _check_options(*, layers: object, engine: str, shared: object) -> None:
     if layers != "module" and not callable(layers):
         raise InputError(f"layers: expected 'module' or a function of a parameter's name, got {layers!r}")
     if engine not in _ENGINES:

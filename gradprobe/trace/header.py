@@ -22,7 +22,8 @@ class TraceHeader:
 
     `layers` are the trunk layers whose Gramians are stored, `parameters` their parameter counts;
     `excluded` names the task heads kept out of every cosine. `batches` says how minibatches were
-    formed, since cosines depend on it. `seed` is None where the caller gave none.
+    formed, since cosines depend on it. `seed` is None where the caller gave none. `sample` is the probability
+    with which each step was measured, None where every so-manyth was.
     """
 
     focal: str = ""
@@ -33,6 +34,7 @@ class TraceHeader:
     every: _Count = 1
     batches: str = ""
     seed: int | None = None
+    sample: float | None = None
     dtype: str = ""
     device: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)

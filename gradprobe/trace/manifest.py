@@ -21,8 +21,8 @@ FORMAT = "gradprobe trace"
 # 1: no run, no list of parts, no checksums.
 SCHEMA_VERSION = 2
 FILE = "header.json"
-Kind = Literal["gramians", "preconditioned", "quantities"]
-KINDS: tuple[Kind, ...] = ("gramians", "preconditioned", "quantities")
+Kind = Literal["gramians", "preconditioned", "quantities", "molecules"]
+KINDS: tuple[Kind, ...] = ("gramians", "preconditioned", "quantities", "molecules")
 _NAME = re.compile(rf"({'|'.join(KINDS)})-\d{{6,12}}\.parquet")
 _MOST_BYTES = 64_000_000
 

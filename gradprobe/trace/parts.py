@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -15,8 +15,10 @@ from gradprobe.errors import TraceError
 from gradprobe.geometry import Gramian, Group
 from gradprobe.trace.footer import column_sizes
 from gradprobe.trace.header import TraceHeader
-from gradprobe.trace.manifest import kind_of
-from gradprobe.trace.records import Geometry, GramianRecord, QuantityRecord, SplitName
+from gradprobe.trace.manifest import Kind, kind_of
+from gradprobe.trace.molecule_parts import SCHEMA as _MOLECULES
+from gradprobe.trace.molecule_parts import molecule_bytes, molecule_columns, molecule_records
+from gradprobe.trace.records import Geometry, GramianRecord, MoleculeRecord, QuantityRecord, SplitName
 
 # No part that was written comes near it, unless one record does; a file of a few kilobytes may.
 MOST_BYTES = 1_000_000_000
@@ -62,12 +64,12 @@ class Identity:
     first: int
 
 
-def encode(records: Sequence[GramianRecord] | Sequence[QuantityRecord], identity: Identity) -> bytes:
+def encode(
+    records: Sequence[GramianRecord] | Sequence[QuantityRecord] | Sequence[MoleculeRecord],
+    identity: Identity,
+) -> bytes:
     """The bytes of one part of records of one kind."""
-    columns = (
-        _quantity_columns(records) if identity.name.startswith("quantities-") else _gramian_columns(records)
-    )
-    return _to_bytes(columns, identity)
+    return _to_bytes(_COLUMNS[kind_of(identity.name)](records), identity)
 
 
 def merge(contents: Sequence[bytes], identity: Identity) -> bytes:
@@ -79,7 +81,9 @@ def merge(contents: Sequence[bytes], identity: Identity) -> bytes:
     return _to_bytes(pa.concat_tables([_table(content, identity.name) for content in contents]), identity)
 
 
-def decode(content: bytes, name: str, header: TraceHeader) -> list[GramianRecord] | list[QuantityRecord]:
+def decode(
+    content: bytes, name: str, header: TraceHeader
+) -> list[GramianRecord] | list[QuantityRecord] | list[MoleculeRecord]:
     """The records of a part, whose name says their kind.
 
     Raises:
@@ -89,6 +93,8 @@ def decode(content: bytes, name: str, header: TraceHeader) -> list[GramianRecord
     try:
         if kind_of(name) == "quantities":
             return _quantity_records(table)
+        if kind_of(name) == "molecules":
+            return molecule_records(table)
         return _gramian_records(table, header, name)
     except TraceError:
         raise
@@ -111,8 +117,10 @@ def identity_of(content: bytes, name: str) -> Identity:
         raise _damaged(name, error) from error
 
 
-def size_of(record: GramianRecord | QuantityRecord) -> int:
+def size_of(record: GramianRecord | QuantityRecord | MoleculeRecord) -> int:
     """About how many bytes a record takes in memory."""
+    if isinstance(record, MoleculeRecord):
+        return 500 + molecule_bytes(record)
     return 500 + (record.gramian.values.nbytes if isinstance(record, GramianRecord) else 0)
 
 
@@ -137,6 +145,20 @@ def _quantity_columns(records: Sequence[Any]) -> pa.Table:
     return pa.Table.from_pylist([vars(record) for record in records], schema=_QUANTITIES)
 
 
+_COLUMNS: Mapping[Kind, Callable[[Sequence[Any]], pa.Table]] = {
+    "gramians": _gramian_columns,
+    "preconditioned": _gramian_columns,
+    "quantities": _quantity_columns,
+    "molecules": molecule_columns,
+}
+_SCHEMAS: Mapping[Kind, pa.Schema] = {
+    "gramians": _GRAMIANS,
+    "preconditioned": _GRAMIANS,
+    "quantities": _QUANTITIES,
+    "molecules": _MOLECULES,
+}
+
+
 def _lists(arrays: Sequence[npt.NDArray[np.float64]]) -> pa.ListArray:
     offsets = np.cumsum([0, *(array.size for array in arrays)]).astype(np.int32)
     flat = np.concatenate([*arrays, np.zeros(0)]).astype(np.float64, copy=False)
@@ -152,7 +174,7 @@ def _to_bytes(table: pa.Table, identity: Identity) -> bytes:
 
 def _table(content: bytes, name: str) -> pa.Table:
     """The checked table of a part, in the schema of its kind."""
-    schema = _QUANTITIES if kind_of(name) == "quantities" else _GRAMIANS
+    schema = _SCHEMAS[kind_of(name)]
     try:
         # A page may repeat one value for ever: refuse before memory fills.
         largest = max(column_sizes(content), default=0)

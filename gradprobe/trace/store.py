@@ -13,7 +13,7 @@ from gradprobe.errors import InputError, TraceError
 from gradprobe.trace.header import TraceHeader
 from gradprobe.trace.manifest import FILE, KINDS, Kind
 from gradprobe.trace.reading import PartReader, load_parts
-from gradprobe.trace.records import Geometry, GramianRecord, QuantityRecord
+from gradprobe.trace.records import Geometry, GramianRecord, MoleculeRecord, QuantityRecord
 from gradprobe.trace.stored import StoredRecords
 from gradprobe.trace.writer import TraceWriter
 
@@ -35,8 +35,8 @@ class Trace:
     TraceError where it is not; `save` writes them elsewhere.
 
     `gramians` are the records of plain gradients, the default for readers; `preconditioned` are those in the
-    optimiser's geometry, in parts of their own. Both are sequences, as `quantities`. `damaged` names what
-    `load` found missing, changed or foreign, and left out.
+    optimiser's geometry, in parts of their own. Both are sequences, as `quantities` and `molecules`.
+    `damaged` names what `load` found missing, changed or foreign, and left out.
     """
 
     def __init__(self, path: str | Path | None = None, header: TraceHeader | None = None) -> None:
@@ -90,13 +90,13 @@ class Trace:
         if self._writer is not None:
             self._writer.describe(header)
 
-    def append(self, record: GramianRecord | QuantityRecord) -> None:
+    def append(self, record: GramianRecord | QuantityRecord | MoleculeRecord) -> None:
         """Add one record; a part is written when the buffer is full or a flush is overdue.
 
         Raises:
             InputError: the Gramian's layers are not the header's.
         """
-        kind: Kind = "quantities"
+        kind: Kind = "molecules" if isinstance(record, MoleculeRecord) else "quantities"
         if isinstance(record, GramianRecord):
             kind = "gramians" if record.geometry == "plain" else "preconditioned"
             if record.gramian.layers != self.header.layers:
@@ -180,5 +180,9 @@ class Trace:
         self.gramians: StoredRecords[GramianRecord] = StoredRecords(self._parts)
         self.preconditioned: StoredRecords[GramianRecord] = StoredRecords(self._parts)
         self.quantities: StoredRecords[QuantityRecord] = StoredRecords(self._parts)
-        stores: tuple[StoredRecords[Any], ...] = (self.gramians, self.preconditioned, self.quantities)
+        self.molecules: StoredRecords[MoleculeRecord] = StoredRecords(self._parts)
+        stores: tuple[StoredRecords[Any], ...] = (
+            *(self.gramians, self.preconditioned),
+            *(self.quantities, self.molecules),
+        )
         self._stores: dict[Kind, StoredRecords[Any]] = dict(zip(KINDS, stores, strict=True))

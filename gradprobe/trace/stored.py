@@ -10,9 +10,9 @@ from typing import Generic, TypeVar, overload
 from gradprobe.errors import TraceError
 from gradprobe.trace.manifest import Part
 from gradprobe.trace.parts import size_of
-from gradprobe.trace.records import GramianRecord, QuantityRecord
+from gradprobe.trace.records import GramianRecord, MoleculeRecord, QuantityRecord
 
-R = TypeVar("R", GramianRecord, QuantityRecord)
+R = TypeVar("R", GramianRecord, QuantityRecord, MoleculeRecord)
 # What is read stays in memory up to this size, so that a short trace is read once.
 KEPT_BYTES = 128_000_000
 

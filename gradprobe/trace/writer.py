@@ -20,7 +20,7 @@ from gradprobe.trace.header import TraceHeader
 from gradprobe.trace.manifest import FILE, KINDS, Kind, Manifest, Part, read_manifest
 from gradprobe.trace.parts import Identity, encode, merge, size_of
 from gradprobe.trace.reading import read_part_bytes
-from gradprobe.trace.records import GramianRecord, QuantityRecord
+from gradprobe.trace.records import GramianRecord, MoleculeRecord, QuantityRecord
 from gradprobe.trace.stored import StoredRecords
 
 # A part is closed by whichever comes first, so that a killed process loses seconds, not hours.
@@ -99,7 +99,7 @@ class TraceWriter:
         self._manifest, self._listed = replace(self._manifest, header=header), False
         self._attempt(self._settle)
 
-    def add(self, kind: Kind, record: GramianRecord | QuantityRecord) -> None:
+    def add(self, kind: Kind, record: GramianRecord | QuantityRecord | MoleculeRecord) -> None:
         """Take a record, and write a part if the buffer is full or a flush is overdue."""
         size = size_of(record)
         if self.problem and self._is_due():

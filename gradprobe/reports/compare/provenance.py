@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gradprobe.reports.compare.source import Cell, Source
+from gradprobe.trace import TraceHeader
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def provenance_of(source: Source, engines: Sequence[str]) -> Provenance:
     if header is not None:
         facts += [
             ("Minibatches", header.batches or "how they were formed was not recorded"),
-            ("Measured", f"every {header.every} steps" if header.every > 1 else "every step"),
+            ("Measured", _steps(header)),
             ("Engine", ", ".join(engines) or "none yet"),
             ("Numbers and device", f"{header.dtype or 'unknown'}, {header.device or 'unknown'}"),
             ("Heads kept out", ", ".join(header.excluded) or "none"),
@@ -75,6 +76,12 @@ def _study_facts(source: Source) -> list[tuple[str, str]]:
         ("Seeds", ", ".join(map(str, manifest.seeds))),
         ("Started", manifest.created),
     ]
+
+
+def _steps(header: TraceHeader) -> str:
+    if header.sample is not None:
+        return f"each step with probability {header.sample:g}"
+    return f"every {header.every} steps" if header.every > 1 else "every step"
 
 
 def _plain(value: object) -> str:
