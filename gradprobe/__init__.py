@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     )
     from gradprobe.reports import report
     from gradprobe.trace import Trace
+    from gradprobe.trace.molecule_table import molecule_table
     from gradprobe.training import CombinedUpdate
 
 __version__ = "0.1.0"
@@ -36,6 +37,7 @@ __all__ = [
     "__version__",
     "by_task",
     "decide",
+    "molecule_table",
     "ready_actions",
     "report",
 ]
@@ -51,6 +53,7 @@ _HOMES = {
     "Trace": "gradprobe.trace",
     "by_task": "gradprobe.probes",
     "decide": "gradprobe.decisions",
+    "molecule_table": "gradprobe.trace.molecule_table",
     "ready_actions": "gradprobe.decisions",
     "report": "gradprobe.reports",
 }

@@ -27,6 +27,7 @@ from gradprobe.geometry.diagnosis import Diagnosis, diagnose
 from gradprobe.geometry.effects import Effects, effects, harmful
 from gradprobe.geometry.gramian import HELDOUT, NOT_REACHED, BoolArray, FloatArray, Gramian, Group
 from gradprobe.geometry.intervals import Estimate, discoveries, mean_over_steps
+from gradprobe.geometry.molecules import MoleculeEffects, molecule_effects
 from gradprobe.geometry.moments import SecondMoments
 from gradprobe.geometry.noise import Signal, predicted_cosines, signal
 from gradprobe.geometry.oversmoothing import (
@@ -65,6 +66,7 @@ __all__ = [
     "Group",
     "GroupSpreads",
     "Influences",
+    "MoleculeEffects",
     "Pooled",
     "Quantity",
     "RowSpread",
@@ -98,6 +100,7 @@ __all__ = [
     "leverage",
     "looped_degrees",
     "mean_over_steps",
+    "molecule_effects",
     "norm_ratios",
     "norms",
     "overlap_by_chance",

@@ -187,7 +187,7 @@ class GradientProbe:
                 the focal task's held-out loss and its loss in this step, to first order, summed per molecule
                 in `trace.molecules`. At the update made where the probe has `precondition=`, else at gradient
                 descent with learning rate one. With `heldout_rows`, also on two disjoint halves of them. See
-                `gradprobe.trace.molecule_table`.
+                `gradprobe.molecule_table`.
             weights: task -> what your update multiplies its mean loss by, for `attribute`; one by default.
 
         Returns:
