@@ -25,10 +25,10 @@ def molecule_table(
 
     Columns: `molecule` and `task`; `effect`, by how much a visit of it reduces the focal task's held-out
     loss, with a 95% interval from `low` to `high`; `total`, the same over all steps of the run, measured or
-    not; `visits`, the measured steps behind them; `with_focal`, what it adds over the run to the inner product of
-    its task's gradient with that of the focal task's rows in the same step, negative where they conflict;
-    `p_value`; `verdict`, one of "helps", "harms", "no effect shown" and "not testable"; and `reason`. See
-    `geometry.molecule_effects` for how they are made.
+    not; `visits`, the measured steps behind them; `with_focal`, what it adds over the run to the inner
+    product of its task's gradient with that of the focal task's rows in the same step, negative where they
+    conflict; `p_value`; `verdict`, one of "helps", "harms", "no effect shown" and "not testable"; and
+    `reason`. See `geometry.molecule_effects` for how they are made.
 
     Units are those of the focal loss where the probe had `precondition=`, else those of gradient descent with
     learning rate one. Effects are first-order ones of the steps that were made: training without a molecule
