@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -14,7 +16,7 @@ from torch import Tensor, nn
 from gradprobe.errors import InputError, missing_extra
 from gradprobe.gradients import LayerNaming
 from gradprobe.integrations.loggers import scalars
-from gradprobe.integrations.row_losses import row_losses_of
+from gradprobe.integrations.row_losses import RowLosses, row_losses_of
 from gradprobe.probes import GradientProbe, by_task
 from gradprobe.probes.tasks import TaskNames
 from gradprobe.trace import Trace
@@ -25,6 +27,8 @@ except ImportError as absent:
     raise missing_extra("transformers", "hf") from absent
 
 _FOLDER = "gradient_trace"
+# By how much one loss may differ when it is computed twice, in bfloat16 once.
+_ROUNDING = 0.02
 # (outputs of the model, inputs of the step) -> task -> losses [k], one number a row or token.
 LossesOfStep = Callable[[Any, Mapping[str, Any]], Mapping[str, Tensor]]
 
@@ -42,7 +46,9 @@ class GradientProbeCallback(TrainerCallback):
 
     The task of each row is a column of the batch, taken out before the model sees the batch. Set
     `remove_unused_columns=False` in `TrainingArguments`, and keep the column in your collator. The loss of a
-    task is the mean over its own rows, or over its own tokens in a language model.
+    task is the mean over its own rows, or over its own tokens in a language model, with the trainer's label
+    smoothing. Where the trainer's loss is another one (a loss function of yours, class weights, an auxiliary
+    loss), a warning says so once; `losses=` measures that one.
 
     Args:
         focal: the name of the focal task.
@@ -99,6 +105,7 @@ class GradientProbeCallback(TrainerCallback):
         self._trainer: Trainer | None = None
         self._probe: GradientProbe | None = None
         self._last_step = -1
+        self._told = False
 
     def attach(self, trainer: Trainer) -> GradientProbeCallback:
         """Listen to this trainer's losses; call it once, before `train`."""
@@ -156,7 +163,13 @@ class GradientProbeCallback(TrainerCallback):
         kept = dict(inputs)  # the trainer may take the labels out
         wants_outputs = args[0] if args else options.pop("return_outputs", False)
         loss, outputs = own(model, inputs, True, *args[1:], **options)
-        losses = self._losses_by_task(model, outputs, kept, ids)
+        if self._losses is not None:
+            losses = dict(self._losses(outputs, kept))
+        else:
+            smoother = getattr(self._trainer, "label_smoother", None)
+            rows = row_losses_of(model, outputs, kept, smoothing=getattr(smoother, "epsilon", 0.0))
+            self._compare(loss, rows, args[1] if len(args) > 1 else options.get("num_items_in_batch"))
+            losses = {} if ids is None else self._losses_by_task(rows, ids)
         if sum(entry.numel() > 0 for entry in losses.values()) >= 2:
             self._last_step = step
             self._show(probe, losses, ids)
@@ -176,20 +189,36 @@ class GradientProbeCallback(TrainerCallback):
         ids: Tensor = inputs.pop(self._column)
         return ids
 
-    def _losses_by_task(
-        self, model: nn.Module, outputs: Any, inputs: Mapping[str, Any], ids: Tensor | None
-    ) -> dict[str, Tensor]:
-        if self._losses is not None:
-            return dict(self._losses(outputs, inputs))
-        if ids is None:
-            return {}
-        rows = row_losses_of(model, outputs, inputs)
+    def _losses_by_task(self, rows: RowLosses, ids: Tensor) -> dict[str, Tensor]:
         sums, terms = by_task(rows.sums, ids, self._names), by_task(rows.terms, ids, self._names)
         # One number a row whose mean is the mean over the task's tokens.
         return {
             task: entry * (entry.numel() / terms[task].sum()) if bool(terms[task].any()) else entry[:0]
             for task, entry in sums.items()
         }
+
+    def _compare(self, loss: Tensor, rows: RowLosses, items: Tensor | int | None) -> None:
+        """Say once that the trainer minimises another loss than the one measured.
+
+        It divides the sum by the rows or tokens of this micro-batch, or by those of all (`items`), in all
+        processes perhaps.
+        """
+        total = float(rows.sums.detach().sum())
+        counts = [count for count in (float(rows.terms.sum()), float(items or 0)) if count]
+        trainer, own = self._trainer, float(loss.detach())
+        if self._told or trainer is None or not counts or not math.isfinite(own):
+            return
+        means = [
+            times * total / count for count in counts for times in (1, trainer.accelerator.num_processes)
+        ]
+        if not any(math.isclose(own, mean, rel_tol=_ROUNDING) for mean in means):
+            self._told = True
+            warnings.warn(
+                f"losses: measured is the mean loss of rows or tokens, {means[0]:.4g} here, but the trainer "
+                f"minimises another one, {own:.4g}; pass losses=, a function of (outputs, inputs) that "
+                "returns the trainer's own loss by task",
+                stacklevel=2,
+            )
 
     def _show(self, probe: GradientProbe, losses: Mapping[str, Tensor], ids: Tensor | None) -> None:
         rows = None

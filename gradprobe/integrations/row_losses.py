@@ -22,13 +22,17 @@ class RowLosses:
     terms: Tensor
 
 
-def row_losses_of(model: nn.Module, outputs: Any, inputs: Mapping[str, Any]) -> RowLosses:
+def row_losses_of(
+    model: nn.Module, outputs: Any, inputs: Mapping[str, Any], *, smoothing: float = 0.0
+) -> RowLosses:
     """The loss of each row [b], computed from the logits as transformers does before it averages.
 
     Args:
         model: the model, wrapped by DDP or peft or not.
         outputs: what it returned; `outputs.logits` are used.
         inputs: the batch with its `labels`.
+        smoothing: the share of the label that is spread over all classes, as `label_smoothing_factor` of
+            `TrainingArguments` does; cross entropies only.
 
     Raises:
         InputError: a model whose loss is not known here, or a batch without labels.
@@ -43,7 +47,7 @@ def row_losses_of(model: nn.Module, outputs: Any, inputs: Mapping[str, Any]) -> 
     if "labels" not in inputs:
         raise InputError(f"losses: expected a batch with labels, got {sorted(inputs)}; pass losses=")
     logits = outputs["logits"] if isinstance(outputs, Mapping) else outputs.logits
-    return _LOSSES[kind](inner, logits.float(), inputs["labels"].to(logits.device))
+    return _LOSSES[kind](inner, logits.float(), inputs["labels"].to(logits.device), smoothing)
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
@@ -60,29 +64,33 @@ def _kind_by_name(model: nn.Module) -> str:
     return next((kind for kind in _LOSSES if name.endswith(kind)), "")
 
 
-def _next_token(model: nn.Module, logits: Tensor, labels: Tensor) -> RowLosses:
+def _next_token(model: nn.Module, logits: Tensor, labels: Tensor, smoothing: float) -> RowLosses:
     if getattr(getattr(model, "config", None), "is_encoder_decoder", False):
-        return _same_token(model, logits, labels)
-    return _same_token(model, logits[:, :-1], labels[:, 1:])
+        return _same_token(model, logits, labels, smoothing)
+    return _same_token(model, logits[:, :-1], labels[:, 1:], smoothing)
 
 
-def _same_token(_: nn.Module, logits: Tensor, labels: Tensor) -> RowLosses:
-    losses = functional.cross_entropy(logits.transpose(1, 2), labels, reduction="none", ignore_index=IGNORED)
+def _same_token(_: nn.Module, logits: Tensor, labels: Tensor, smoothing: float) -> RowLosses:
+    losses = functional.cross_entropy(
+        logits.transpose(1, 2), labels, reduction="none", ignore_index=IGNORED, label_smoothing=smoothing
+    )
     return RowLosses(losses.sum(dim=1), (labels != IGNORED).sum(dim=1))
 
 
-def _sequence(model: nn.Module, logits: Tensor, labels: Tensor) -> RowLosses:
+def _sequence(model: nn.Module, logits: Tensor, labels: Tensor, smoothing: float) -> RowLosses:
     problem = getattr(getattr(model, "config", None), "problem_type", None)
     if problem == "regression":
         losses = (logits.reshape(len(labels), -1) - labels.reshape(len(labels), -1)).square().mean(dim=1)
     elif problem == "multi_label_classification":
         losses = functional.binary_cross_entropy_with_logits(logits, labels.float(), reduction="none").mean(1)
     else:
-        losses = functional.cross_entropy(logits, labels.reshape(-1), reduction="none")
+        losses = functional.cross_entropy(
+            logits, labels.reshape(-1), reduction="none", label_smoothing=smoothing
+        )
     return RowLosses(losses, losses.new_ones(len(losses)))
 
 
-_LOSSES: Mapping[str, Callable[[nn.Module, Tensor, Tensor], RowLosses]] = {
+_LOSSES: Mapping[str, Callable[[nn.Module, Tensor, Tensor, float], RowLosses]] = {
     "ForCausalLM": _next_token,
     "ForConditionalGeneration": _next_token,
     "ForMaskedLM": _same_token,

@@ -140,6 +140,34 @@ def test_a_probed_run_ends_in_the_same_bits(tmp_path, options):
     assert all(torch.equal(plain[1][name], probed[1][name]) for name in plain[1])
 
 
+def test_the_loss_measured_has_the_trainers_label_smoothing(tmp_path):
+    model = language_model()
+    job = trainer(model, tmp_path, label_smoothing_factor=0.3, max_steps=1)
+    batch = collate(sequences(6))
+    outputs = model(**without_column(sequences(6)))
+    own = job.label_smoother(outputs, batch["labels"], shift_labels=True)
+    rows = row_losses_of(model, outputs, batch, smoothing=0.3)
+    torch.testing.assert_close(rows.sums.sum() / rows.terms.sum(), own, rtol=1e-5, atol=0)
+    callback(out=tmp_path / "trace").attach(job)
+    job.train()  # a loss other than the trainer's would be warned of
+
+
+def test_a_trainer_that_minimises_another_loss_than_the_one_measured_is_named(tmp_path):
+    job = trainer(language_model(), tmp_path, max_steps=2)
+    job.compute_loss_func = lambda outputs, labels, num_items_in_batch=None: outputs.logits.square().mean()
+    callback(out=tmp_path / "trace").attach(job)
+    with pytest.warns(UserWarning, match="minimises another one.*pass losses="):
+        job.train()
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+def test_the_trainers_own_loss_is_recognised_however_many_micro_batches_there_are(tmp_path, steps):
+    job = trainer(language_model(), tmp_path, max_steps=2, gradient_accumulation_steps=steps, bf16=True)
+    probe = callback(out=tmp_path / "trace").attach(job)
+    job.train()  # warnings are errors
+    assert len(probe.trace.gramians) == 2
+
+
 def test_one_measurement_an_optimiser_step_and_every_counts_them(tmp_path):
     job = trainer(language_model(), tmp_path, gradient_accumulation_steps=2)
     probe = callback(out=tmp_path / "trace", every=2).attach(job)
