@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from gradprobe.data.columns.decision import ColumnDecision
-from gradprobe.data.columns.metadata import looks_like_an_identifier, metadata_by_content, metadata_by_name
+from gradprobe.data.columns.metadata import (
+    looks_like_an_identifier,
+    metadata_by_content,
+    metadata_by_digits,
+    metadata_by_name,
+)
 from gradprobe.data.columns.qualifiers import (
     bounds_of,
+    is_censoring_flag,
+    is_named_after,
     is_qualifiers,
     is_units,
     mixed_units,
@@ -71,13 +79,16 @@ class _Reader:
     labels: dict[int, Understood] = field(default_factory=dict)
     decided: dict[int, ColumnDecision] = field(default_factory=dict)
     qualifiers: list[int] = field(default_factory=list)
+    flags: list[int] = field(default_factory=list)
     units: list[int] = field(default_factory=list)
 
     def read(self) -> Columns:
+        self.counts = Counter(self.table.names)
         self.texts = [texts_of(column) for column in self.table.columns]
         for place, name in enumerate(self.table.names):
             self._decide(place, name)
         self._pair_qualifiers()
+        self._pair_flags()
         self._pair_units()
         self._note_copies()
         for place, found in self.labels.items():
@@ -106,18 +117,20 @@ class _Reader:
             self._leave(place, "empty")
         elif name in self.exclude:
             self._leave(place, "excluded by --exclude")
-        elif self._is_repeat(place, name):
-            pass
-        elif cells.numbers is None and is_qualifiers(cells):
+        elif cells.numbers is None and is_qualifiers(cells, name):
+            # Exports repeat "Prefix" and "Unit" beside each endpoint: these belong to their neighbours.
             self.qualifiers.append(place)
+        elif is_censoring_flag(name) and name not in self.wanted:
+            self.flags.append(place)
         elif is_units(name) and name not in self.wanted and isinstance(self._understand(place), NotLabels):
             self.units.append(place)
+        elif self._is_repeat(place, name):
+            pass
         else:
             self._decide_labels(place, name)
 
     def _decide_labels(self, place: int, name: str) -> None:
-        others = [other for index, other in enumerate(self.table.names) if index != place]
-        named = "" if name in self.wanted else metadata_by_name(name, others)
+        named = "" if name in self.wanted else metadata_by_name(name, self.table.names)
         if named:
             self._leave(place, named, self._example(place))
             return
@@ -128,7 +141,11 @@ class _Reader:
             )
             self._leave(place, found.reason, shown)
             return
-        counted = "" if name in self.wanted else metadata_by_content(found.values)
+        counted = (
+            ""
+            if name in self.wanted
+            else (metadata_by_content(found.values) or metadata_by_digits(found.values))
+        )
         if counted:
             self._leave(place, counted, self._example(place))
             return
@@ -152,9 +169,9 @@ class _Reader:
 
     def _is_repeat(self, place: int, name: str) -> bool:
         """Whether a column's name is another's too; the decision is taken."""
-        places = self.table.places(name)
-        if len(places) == 1:
+        if self.counts[name] == 1:
             return False
+        places = self.table.places(name)
         if not all(_same(self.texts[places[0]], self.texts[other]) for other in places[1:]):
             self._leave(
                 place,
@@ -185,6 +202,7 @@ class _Reader:
                         ),
                     )
                 continue
+            self._note_neighbour(place, partner)
             found, beyond = self.labels[partner], bounds_of(self.texts[place])
             beyond = np.where(np.isnan(found.values), EXACT, beyond).astype(np.int8)
             own = np.where(found.bounds == EXACT, beyond, found.bounds).astype(np.int8)
@@ -199,6 +217,41 @@ class _Reader:
                 "qualifiers",
                 conversions=(f"marks of {self.table.names[partner]!r}",),
             )
+
+    def _pair_flags(self) -> None:
+        """Columns of 0 and 1 that say which labels are bounds, but not on which side: these labels go."""
+        for place in self.flags:
+            flagged = self._understand(place)
+            candidates = sorted(set(self.labels) - set(self.flags))
+            partner = partner_of(place, self.table.names, candidates)
+            self._leave(place, "says which labels are bounds", self._example(place))
+            if partner is None or isinstance(flagged, NotLabels):
+                for other in candidates:
+                    said = f"{self.table.names[place]!r} may say that some labels are bounds; it was not used"
+                    found = self.labels[other]
+                    self.labels[other] = replace(found, warnings=(*found.warnings, said))
+                continue
+            found = self.labels[partner]
+            gone = (flagged.values == 1.0) & ~np.isnan(found.values) & (found.bounds == EXACT)
+            if gone.any():
+                said = f"{int(gone.sum())} labels left out that {self.table.names[place]!r} marks as bounds"
+                self.labels[partner] = replace(
+                    found,
+                    values=np.where(gone, np.nan, found.values),
+                    conversions=(*found.conversions, f"{said}, without their side"),
+                )
+
+    def _note_neighbour(self, place: int, partner: int) -> None:
+        """Marks between two columns of numbers, named after neither, may belong to the left one."""
+        left, names = place - 1, self.table.names
+        if partner != place + 1 or left not in self.labels or left - 1 in self.qualifiers:
+            return
+        if is_named_after(names[place], names[partner]):
+            return
+        said = f"the marks in {names[place]!r} were taken for {names[partner]!r}, on their right; if they "
+        said += f"belong to {names[left]!r}, name them after it"
+        for one in (left, partner):
+            self.labels[one] = replace(self.labels[one], warnings=(*self.labels[one].warnings, said))
 
     def _pair_units(self) -> None:
         for place in self.units:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from functools import lru_cache
 
 import numpy as np
 
@@ -15,10 +16,12 @@ _MIN_INDEX = 20
 # What a column holds whose name is one of these, in lower case with single blanks; "* " stands for any
 # words before.
 _NAMES: dict[str, tuple[str, ...]] = {
+    "a condition of the assay": (r"* assay (ph|temp(erature)?( [ck])?)|ph|temp(erature)?( [ck])?",),
+    "a group": (r"* cluster( (id|no|number))?",),
     "an identifier": (
         r"* (id|ids|identifier|cid|sid|aid|cas|casrn|inchikey|accession|registry( number)?|uuid)",
         r"* (result tag|tag|record|serial)( (no|number))?",
-        r"rn|key|entry|compound|sample",
+        r"rn|key|entry|compound|sample|isid|mdlnumber",
     ),
     "a row number": (
         r"(row|line|index|idx|rank|position|order|unnamed( \d+)?)( (no|number|index))?",
@@ -27,7 +30,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "where a sample stood": (
         r"* (plate|well|batch|lot|barcode|vial|rack)( (id|no|number|row|column|position))?",
     ),
-    "a date": (r"* (year|date|time ?stamp|month)",),
+    "a date": (r"* (year|date|time ?stamp|month)", r"(run |test )?date .*"),
     "a source": (
         r"* (doi|pmid|pubmed|patent|citation|reference|url|link)( (id|no|number))?",
         r"(first |last )?page|volume|issue|version",
@@ -35,7 +38,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "a count of measurements": (
         r"* (replicates?|n (obs|reps?|samples?|assays?)|assay id count)",
         r"* (number|count) of (replicates|assays|measurements|results)",
-        r"n|count|num|nobs",
+        r"* (geo ?mean|gmean|mean|median|sd) (n|count)|n|count|num|nobs",
     ),
     "a ligand efficiency": (r"* lig(and)? eff(iciency)?( .*)?", r"* (le|lle|bei|sei|lipe)"),
     "an error of another column": (
@@ -49,7 +52,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
     ),
     "a significance": (r"* (p val(ue)?|pvalue|fdr( bh)?|q value|adj p( val(ue)?)?)",),
     "a parameter of a fit": (
-        r"* (hill( slope| coeff?(icient)?)?|curve class|fit r ?2|r2 fit)",
+        r"* (hill ?(slope|coeff?(icient)?)?|curve class|fit r ?2|r2 fit|r ?2|r squared)",
         r"fit (hill ?slope|r ?2)( (mean|median|std|sd))?",
     ),
     "a note on the record": (
@@ -89,10 +92,11 @@ def metadata_by_name(name: str, others: Collection[str]) -> str:
     ('', '')
     """
     words = words_of(name)
-    for other in others:
-        stem = words_of(other)
-        if stem and words.startswith(stem + " ") and words[len(stem) + 1 :] in _AFTER_A_COLUMN:
-            return _AFTER_A_COLUMN[words[len(stem) + 1 :]].format(repr(other))
+    stem, _, last = words.rpartition(" ")
+    if stem and last in _AFTER_A_COLUMN:
+        for other in others:
+            if words_of(other) == stem:
+                return _AFTER_A_COLUMN[last].format(repr(other))
     return next((what for what, shape in _SHAPES if shape.fullmatch(words)), "")
 
 
@@ -101,6 +105,16 @@ def metadata_by_content(labels: FloatArray) -> str:
     if len(labels) < _MIN_INDEX or np.isnan(labels).any() or labels[0] not in (0.0, 1.0):
         return ""
     return "a count of the rows" if bool(np.all(np.diff(labels) == 1.0)) else ""
+
+
+def metadata_by_digits(labels: FloatArray) -> str:
+    """What labels [r], NaN where missing, are if each reads as a date such as 20210503; empty otherwise."""
+    known = labels[~np.isnan(labels)]
+    if len(known) < _MIN_INDEX or np.any(known != np.round(known)):
+        return ""
+    year, month, day = known // 10_000, known // 100 % 100, known % 100
+    dates = (year >= 1950) & (year <= 2099) & (month >= 1) & (month <= 12) & (day >= 1) & (day <= 31)
+    return "dates, year, month and day without a separator" if bool(dates.all()) else ""
 
 
 def looks_like_an_identifier(labels: FloatArray) -> bool:
@@ -113,6 +127,7 @@ def looks_like_an_identifier(labels: FloatArray) -> bool:
     )
 
 
+@lru_cache(maxsize=100_000)
 def words_of(name: str) -> str:
     """A name's words in lower case, one blank between them.
 

@@ -185,3 +185,74 @@ def test_strata_give_each_fold_its_share_of_a_rare_class(tmp_path: Path, seed: i
         rows = task_rows(found, split, "rare", fold)  # type: ignore[arg-type]
         assert found.column("rare")[rows].sum() == 2
     assert found.digest != read_table(path).digest
+
+
+def test_each_of_two_columns_of_marks_with_one_name_belongs_to_its_right_neighbour(tmp_path: Path) -> None:
+    marks = {place: ["<" if k % place == 0 else "=" for k in range(N)] for place in (3, 5)}
+    rows = [f"{SMILES[k]},{marks[3][k]},{Y[k]},nM,{marks[5][k]},{Y[k] + k},nM" for k in range(N)]
+    path = tmp_path / "twice.csv"
+    path.write_text("\n".join(["smiles,Prefix,y,Unit,Prefix,z,Unit", *rows]), encoding="utf-8")
+    found = read_table(path)
+    assert found.censored == {"y": 10, "z": 6}
+    assert (found.count("y"), found.count("z")) == (20, 24)
+
+
+@pytest.mark.parametrize(("above", "exact"), [("greater than", "equal to"), ("GT", "EQ"), ("right", "none")])
+def test_words_for_marks_count_in_a_column_named_like_one_of_marks(
+    tmp_path: Path, above: str, exact: str
+) -> None:
+    words = [above if k % 5 == 0 else exact for k in range(N)]
+    assert table(tmp_path, **{"y qualifier": words}).censored == {"y": 6}
+    assert table(tmp_path, **{"y class": words}).censored == {}
+
+
+def test_marks_between_two_columns_that_name_neither_are_warned_about(tmp_path: Path) -> None:
+    columns = {
+        "Relation": ["<" if k % 5 == 0 else "=" for k in range(N)],
+        "z": [y + k for k, y in enumerate(Y)],
+    }
+    found = table(tmp_path, **columns)
+    assert found.censored == {"z": 6}
+    assert "the marks in 'Relation' were taken for 'z', on their right" in said(found)["y"]
+    renamed = table(tmp_path, **{"z relation": columns["Relation"], "z": columns["z"]})
+    assert "check" not in said(renamed)["y"]
+
+
+def test_labels_flagged_as_censored_without_their_side_are_left_out_and_the_flag_is_no_task(
+    tmp_path: Path,
+) -> None:
+    found = table(tmp_path, **{"y_censored": [int(k % 5 == 0) for k in range(N)]})
+    assert found.tasks == ("y",)
+    assert found.count("y") == N - 6
+    assert "6 labels left out that 'y_censored' marks as bounds, without their side" in said(found)["y"]
+    unclear = {
+        "z": [y + k for k, y in enumerate(Y)],
+        "note": ["a"] * N,
+        "is censored": [k % 2 for k in range(N)],
+    }
+    unpaired = table(tmp_path, **unclear)
+    assert unpaired.tasks == ("y", "z")
+    assert "'is censored' may say that some labels are bounds" in said(unpaired)["z"]
+
+
+@pytest.mark.parametrize(
+    ("name", "cells"),
+    [
+        ("Registered", [20210101 + k for k in range(N)]),
+        ("Date tested", [44000 + 3 * k for k in range(N)]),
+        ("GMEAN_N", [1 + k % 3 for k in range(N)]),
+        ("HillSlope", [y + k for k, y in enumerate(Y)]),
+        ("R2", [y + k for k, y in enumerate(Y)]),
+        ("pH", [7.4 + k % 2 for k in range(N)]),
+        ("Temp (C)", [25 + k % 3 for k in range(N)]),
+        ("Cluster", [k % 4 for k in range(N)]),
+    ],
+)
+def test_dates_counts_conditions_and_groups_are_no_tasks(
+    tmp_path: Path, name: str, cells: list[object]
+) -> None:
+    assert table(tmp_path, **{name: cells}).tasks == ("y",)
+
+
+def test_numbers_of_eight_digits_that_are_no_dates_stay(tmp_path: Path) -> None:
+    assert table(tmp_path, area=[20210000 + 77 * k for k in range(N)]).tasks == ("y", "area")
