@@ -40,6 +40,7 @@ from gradprobe.geometry.intervals import IntArray
 from gradprobe.records.decision import Predicted
 from gradprobe.trace import GramianRecord, Trace
 
+MOST_STEPS = 400
 # Factors that differ from one by less are averaging's, but for rounding.
 _ROUNDING = 1e-9
 
@@ -53,6 +54,7 @@ def ready_actions(
     options: Options = NO_OPTIONS,
     span: Span = Span.LATE,
     best: Sequence[int | None] | None = None,
+    most: int = MOST_STEPS,
 ) -> tuple[Candidate, ...]:
     """Actions with their predicted effects, the most promising first, from runs that averaged.
 
@@ -70,6 +72,7 @@ def ready_actions(
         options: options of combiners, by name.
         span: the part of each run to read.
         best: the last step of each run's best validation epoch; None: its last measured step.
+        most: the most measured steps of a run to read, evenly spread; combiners take time at each.
 
     Raises:
         InputError: no trace, no focal task, traces of other tasks, or no step with held-out focal rows.
@@ -79,30 +82,25 @@ def ready_actions(
     if not runs or len(ends) != len(runs):
         raise InputError(f"traces: expected one or more, with one `best` each, got {len(runs)}")
     focal = focal or runs[0].header.focal
-    read = [_read(trace, focal, span, end) for trace, end in zip(runs, ends, strict=True)]
+    read = [_read(trace, focal, span, end, most) for trace, end in zip(runs, ends, strict=True)]
     tasks = read[0].trials.tasks
     if any(run.trials.tasks != tasks for run in read):
         raise InputError("traces: expected runs of the same tasks, got different ones")
     found = candidates(tasks, focal, use=use, shares=shares, options=options)
-    known = _foretold(found, read, runs, options)
+    known = _foretold(found, read, options)
     subset = _harmful(known)
     if subset is not None:
-        known += _foretold([subset], read, runs, options)
+        known += _foretold([subset], read, options)
     return tuple(sorted(known, key=_height, reverse=True))
 
 
-def _foretold(
-    found: Sequence[Candidate], read: Sequence[_Read], runs: Sequence[Trace], options: Options
-) -> list[Candidate]:
+def _foretold(found: Sequence[Candidate], read: Sequence[_Read], options: Options) -> list[Candidate]:
     """Candidates with their predictions; without one where gradients cannot tell."""
     actions = [action_of(each, read[0].trials.tasks, options) for each in found]
     told = [action for action in actions if action is not None]
     if not told:
         return list(found)
-    each_run = [
-        effects(run.trials, told, rates=run.rates, steps=run.inside, every=trace.header.every)
-        for run, trace in zip(read, runs, strict=True)
-    ]
+    each_run = [effects(run.trials, told, rates=run.rates, steps=run.inside, every=run.every) for run in read]
     together = pooled([one.relative for one in each_run], [float(max(one.steps, 1)) for one in each_run])
     places = {action.name: place for place, action in enumerate(told)}
     known: list[Candidate] = []
@@ -142,18 +140,24 @@ def _predicted(together: Pooled, place: int, runs: Sequence[Effects]) -> Predict
 
 @dataclass(frozen=True, eq=False)
 class _Read:
-    """The updates of a run, the learning rate [t] of each step if known, and which steps are in the span."""
+    """The updates of a run, the learning rate [t] of each step if known, and which steps are in the span.
+
+    A step that was read stands for `every` steps of training.
+    """
 
     trials: Trials
     rates: FloatArray | None
     inside: BoolArray
+    every: int
 
 
-def _read(trace: Trace, focal: str, span: Span, end: int | None) -> _Read:
+def _read(trace: Trace, focal: str, span: Span, end: int | None, most: int) -> _Read:
     judge = Group(focal, HELDOUT)
     plain = {record.step: record for record in trace.gramians if _usable(record, judge)}
     scaled = {record.step: record for record in trace.preconditioned if _usable(record, judge)}
-    kept = [scaled[step] for step in scaled if step in plain] or list(plain.values())
+    measured = [scaled[step] for step in scaled if step in plain] or list(plain.values())
+    stride = -(-len(measured) // most) or 1
+    kept = measured[::stride]
     if not focal or not kept:
         raise InputError(
             f"traces: expected measured minibatches with held-out rows of the focal task, got none of "
@@ -164,7 +168,8 @@ def _read(trace: Trace, focal: str, span: Span, end: int | None) -> _Read:
     weighed = TaskProducts.of([plain[int(step)].gramian for step in steps]) if scaled else None
     trials = heldout_trials(products, judged, focal=focal, weighed=weighed)
     last = None if end is None or not (steps <= end).any() else end
-    return _Read(trials, _rates(trace, steps), window_of_steps(steps, span, best=last))
+    every = stride * trace.header.every
+    return _Read(trials, _rates(trace, steps), window_of_steps(steps, span, best=last), every)
 
 
 def _usable(record: GramianRecord, judge: Group) -> bool:

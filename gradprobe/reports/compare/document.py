@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from gradprobe.reports.compare.actions import next_step
 from gradprobe.reports.compare.audit import audit_sections
 from gradprobe.reports.compare.axes.document import sweep_sections
 from gradprobe.reports.compare.corrected_detail import MOST_TASKS
@@ -14,6 +15,7 @@ from gradprobe.reports.compare.measured import NO_FOCAL
 from gradprobe.reports.compare.ranking import ranking_in_words
 from gradprobe.reports.compare.scores import Metric
 from gradprobe.reports.compare.summary import EncoderSummary, Summary
+from gradprobe.reports.compare.tables import actions as action_tables
 from gradprobe.reports.compare.tables import corrected as corrected_tables
 from gradprobe.reports.compare.tables import decision as decision_tables
 from gradprobe.reports.compare.tables import gradients as tables
@@ -48,6 +50,7 @@ def compare_document(summary: Summary) -> Document:
             *_corrected(summary),
             *_gradients(summary),
             *(_scores(summary, summary.metric) if summary.metric is not None else ()),
+            *([_actions(summary)] if any(e.actions for e in summary.encoders) else []),
             *_decisions(summary),
             _leverage(summary),
             *_provenance(summary),
@@ -202,6 +205,16 @@ def _scores(summary: Summary, metric: Metric) -> Iterator[Section]:
         "comparisons raise the false-positive rate.",
         figure=scores.differences(summary, metric),
         empty="No combiner has finished a seed that averaging has finished too.",
+    )
+
+
+def _actions(summary: Summary) -> Section:
+    return Section(
+        title="What can be done instead of averaging",
+        look_for="Look at trained effects first: they outrank predictions, and a prediction that training "
+        "refuted is marked.",
+        tables=(action_tables.actions(summary),),
+        remarks=tuple((e.name, next_step(e.actions)) for e in summary.encoders if e.actions),
     )
 
 

@@ -10,7 +10,9 @@ from typing import Any
 from gradprobe.data.audit import Audit
 from gradprobe.geometry import overlap_by_chance
 from gradprobe.records.compare import SINGLE_TASK, TaskEntry
+from gradprobe.records.decision import ActionLine
 from gradprobe.records.study import StoredStudy
+from gradprobe.reports.compare.actions import actions_of
 from gradprobe.reports.compare.audit import read_audit
 from gradprobe.reports.compare.axes.lines import Sweep, sweep_of
 from gradprobe.reports.compare.axes.points import at_reference
@@ -53,6 +55,7 @@ class EncoderSummary:
     leverages: tuple[Leverage, ...]
     scores: tuple[CombinerScore, ...]
     verdict: Verdict
+    actions: tuple[ActionLine, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,6 +174,9 @@ def _encoder(
             decision=decision,
             assuming="" if source.manifest is not None else OWN_UPDATES,
         ),
+        actions=()
+        if nothing
+        else actions_of(chosen, cells, source, compared, metric, options=_combiner_options(source)),
     )
 
 
