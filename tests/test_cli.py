@@ -99,7 +99,11 @@ def spoil(table: Path, column: str, value: object, rows: slice = slice(None)) ->
         (lambda t: None, ["--encoders", "mlp,gnn"], ["gnn", "mlp, dmpnn, gine"]),
         (lambda t: None, ["--combiners", "magic"], ["magic", "pcgrad"]),
         (lambda t: None, ["--log10", "polar"], ["polar", "log10"]),
-        (lambda t: None, ["--split", "scaffold"], ["split", "three folds", "split at random"]),
+        (
+            lambda t: None,
+            ["--split", "scaffold"],
+            ["split", "leaves train", "split at random"],
+        ),
         (lambda t: None, ["--jobs", "-2"], ["jobs", "-2"]),
     ],
 )

@@ -8,7 +8,7 @@ from gradprobe.data.embedded import physchem
 from gradprobe.data.join import join_tables
 from gradprobe.data.options import TableOptions
 from gradprobe.data.reading import read_table
-from gradprobe.data.splits import Fold, Split, SplitKind, split_molecules, task_rows
+from gradprobe.data.splits import SplitKind, SplitName, Splits, split_molecules, task_rows
 from gradprobe.data.table import MoleculeTable, Origin, Repeats, SkippedRow, TaskKind
 from gradprobe.data.targets import TargetScaling
 from gradprobe.data.task_labels import IntArray, TaskLabels
@@ -19,14 +19,14 @@ __all__ = [
     "Audit",
     "ColumnDecision",
     "Dataset",
-    "Fold",
     "IntArray",
     "MoleculeTable",
     "Origin",
     "Repeats",
     "SkippedRow",
-    "Split",
     "SplitKind",
+    "SplitName",
+    "Splits",
     "TableOptions",
     "TargetScaling",
     "TaskKind",

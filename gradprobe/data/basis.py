@@ -12,7 +12,7 @@ from gradprobe.data.table import SplitBasis, rarest_groups
 from gradprobe.data.task_labels import IntArray
 from gradprobe.errors import InputError
 
-_FOLDS: Mapping[str, int] = {
+_SPLITS: Mapping[str, int] = {
     "train": 0, "training": 0, "tr": 0, "0": 0,
     "validation": 1, "valid": 1, "val": 1, "dev": 1, "1": 1,
     "test": 2, "testing": 2, "te": 2, "holdout": 2, "2": 2,
@@ -29,7 +29,7 @@ def split_basis_of(
     Molecules without any cell beside the SMILES are no part of it.
 
     Raises:
-        InputError: the column of folds names none or other folds than train, validation and test, or the
+        InputError: `column` names other splits than train, validation and test, or the
             column to stratify by has no labels.
     """
     carried = [np.unique(rows[present]) for present in columns.presence]
@@ -46,23 +46,23 @@ def split_basis_of(
 
 
 def _assigned(cells: Texts, rows: IntArray, n: int, name: str) -> IntArray:
-    """The fold [f] of each molecule; train for one in several folds, which keeps the test fold clean."""
+    """The split [f] of each molecule; train for one in several splits, which keeps the test split clean."""
     if cells.numbers is not None:
         texts = ["" if np.isnan(number) else f"{number:g}" for number in cells.numbers]
     else:
         texts = [cells.distinct[code].lower() for code in cells.codes]
-    unknown = sorted({text for text in texts if text not in _FOLDS and text not in MISSING})
+    unknown = sorted({text for text in texts if text not in _SPLITS and text not in MISSING})
     if unknown:
         raise InputError(
             f"split_column: expected train, validation or test in column {name!r}, got {unknown[0]!r}; "
-            "rename the folds or empty such cells"
+            "rename the splits or empty such cells"
         )
-    if not {_FOLDS[text] for text in texts if text in _FOLDS} >= {0, 2}:
+    if not {_SPLITS[text] for text in texts if text in _SPLITS} >= {0, 2}:
         raise InputError(
-            f"split_column: expected rows of train and of test in column {name!r}, got one fold only"
+            f"split_column: expected rows of train and of test in column {name!r}, got one split only"
         )
     assigned = np.full(n, 3, dtype=np.intp)
-    np.minimum.at(assigned, rows, [_FOLDS.get(text, 3) for text in texts])
+    np.minimum.at(assigned, rows, [_SPLITS.get(text, 3) for text in texts])
     assigned[assigned == 3] = -1
     return assigned
 

@@ -26,7 +26,7 @@ def choose_tasks(
     """The table of the focal task and its auxiliaries, in that order, with a decision on every other column.
 
     Without `aux`, every other task is an auxiliary, less those with fewer than `min_labels` measured
-    labels, with one value only (in the table, or in the train fold of a seed below `seeds`), and copies of
+    labels, with one value only (in the table, or in the train split of a seed below `seeds`), and copies of
     the focal task (correlation of 0.999 or more). Named auxiliaries are taken or refused, never left out.
 
     Raises:
@@ -85,10 +85,10 @@ def _unusable(
                 f"nearly the focal task itself (correlation {near:.4f}); name it with --aux to use it"
             )
         else:
-            for seed, split in trains:
-                values, bounds = table.of(task).at(task_rows(table, split, task, "train"))
+            for seed, splits in trains:
+                values, bounds = table.of(task).at(task_rows(table, splits, task, "train"))
                 if is_constant(values[bounds == EXACT]):
-                    reasons[task] = f"one value only in the train fold of seed {seed}"
+                    reasons[task] = f"one value only in the train split of seed {seed}"
                     break
     return reasons
 

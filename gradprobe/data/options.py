@@ -19,8 +19,8 @@ class TableOptions(BaseModel):
     the usual ones. `classes` names columns whose two values are classes, `exclude` columns to leave out.
     `censored` says what becomes of `<5` and `>100`: left out, taken as measured, or kept as bounds for a
     one-sided loss. `duplicates` says how labels of one molecule become one, `standardize` what counts as
-    one molecule. `split_column` names a column that assigns the folds, `stratify` one whose classes each
-    fold gets its share of.
+    one molecule. `split_column` names a column that assigns the splits, `stratify` one whose classes each
+    split gets its share of.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

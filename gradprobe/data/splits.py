@@ -1,4 +1,4 @@
-"""Molecules to train, validation and test folds."""
+"""Which molecules are for training, validation and test."""
 
 from __future__ import annotations
 
@@ -18,79 +18,79 @@ from gradprobe.errors import InputError, missing_extra
 
 SplitKind = Literal["random", "scaffold", "parent"]
 SPLIT_KINDS: tuple[SplitKind, ...] = ("random", "scaffold", "parent")
-Fold = Literal["train", "validation", "test"]
-FOLDS: tuple[Fold, ...] = ("train", "validation", "test")
+SplitName = Literal["train", "validation", "test"]
+SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
 _SIZES = {"train_size": 0.8, "val_size": 0.1, "test_size": 0.1}
 
 
 @dataclass(frozen=True, eq=False)
-class Split:
-    """The molecules of each fold: rows of the table, ascending, every row in one fold."""
+class Splits:
+    """The molecules for train, validation and test: rows of the table, ascending, each in one split."""
 
     train: IntArray
     validation: IntArray
     test: IntArray
 
-    def fold(self, name: Fold) -> IntArray:
-        """The rows of one fold."""
+    def rows(self, name: SplitName) -> IntArray:
+        """The rows of one split."""
         return {"train": self.train, "validation": self.validation, "test": self.test}[name]
 
 
-def split_molecules(table: MoleculeTable, *, kind: SplitKind, seed: int, focal: str | None = None) -> Split:
+def split_molecules(table: MoleculeTable, *, kind: SplitKind, seed: int, focal: str | None = None) -> Splits:
     """Split the molecules of a table 80/10/10.
 
-    Molecules are split, not labels: a test molecule of one task is in no task's train fold. A molecule's
-    fold depends on the molecule, `kind`, `seed` and the file that the table came from, never on which of
+    Molecules are split, not labels: a test molecule of one task is in no task's train split. A molecule's
+    split depends on the molecule, `kind`, `seed` and the file that the table came from, never on which of
     the file's tasks are in the table.
 
     `random` deals the molecules out by the rarest column of the file in which they have a cell, so that the
     labels of a small task are spread 80/10/10 too. `parent` deals out parents (largest fragment, neutral,
-    without stereochemistry), so that salts and stereoisomers of a molecule are in its fold. `scaffold`
+    without stereochemistry), so that salts and stereoisomers of a molecule are in its split. `scaffold`
     keeps molecules of one Bemis-Murcko scaffold (chirality ignored) together, by astartes as chemprop does;
     scaffolds larger than a tenth of the file are always in train, and `seed` shuffles the others. All
-    molecules without a ring share the empty scaffold: where they are many, the validation and test folds
+    molecules without a ring share the empty scaffold: where they are many, the validation and test splits
     hold rings only.
 
     A table read with `stratify` deals out each class of that column apart. One read with `split_column` has
-    its folds from that column, whatever the seed; molecules it assigns to no fold are in train. Where it
-    names no validation fold, a tenth of its train molecules, drawn by the seed, are it.
+    its splits from that column, whatever the seed; molecules it assigns to no split are in train. Where it
+    names no validation split, a tenth of its train molecules, drawn by the seed, become the validation split.
 
-    `focal`, where given, is checked to have labels in every fold.
+    `focal`, where given, is checked to have labels in every split.
 
     Raises:
-        InputError: an unknown kind, too few molecules or scaffolds for three folds, a scaffold split with
-            `stratify`, a fold without focal labels, or a molecule too large for its scaffold to be computed.
+        InputError: an unknown kind, too few molecules or scaffolds for three splits, a scaffold split with
+            `stratify`, a split without focal labels, or a molecule too large for its scaffold to be computed.
         MissingExtraError: RDKit, or for scaffolds astartes, is not installed.
     """
     if kind not in SPLIT_KINDS:
         raise InputError(f"split: expected one of {', '.join(SPLIT_KINDS)}, got {kind!r}")
     basis = table.split_basis
-    folds = _folds(basis, kind, seed)
-    if set(folds.tolist()) != {0, 1, 2}:
+    dealt = _deal(basis, kind, seed)
+    if set(dealt.tolist()) != {0, 1, 2}:
         raise _too_few(len(basis.smiles), kind)
     if basis.smiles is not table.smiles:
-        of = dict(zip(basis.smiles, folds.tolist(), strict=True))
-        folds = np.array([of[text] for text in table.smiles], dtype=np.intp)
-    train, validation, test = (np.flatnonzero(folds == fold) for fold in range(3))
-    split = Split(train, validation, test)
+        of = dict(zip(basis.smiles, dealt.tolist(), strict=True))
+        dealt = np.array([of[text] for text in table.smiles], dtype=np.intp)
+    train, validation, test = (np.flatnonzero(dealt == split) for split in range(3))
+    splits = Splits(train, validation, test)
     if focal is not None:
-        _check_focal(table, split, focal, kind)
-    return split
+        _check_focal(table, splits, focal, kind)
+    return splits
 
 
-def task_rows(table: MoleculeTable, split: Split, task: str, fold: Fold) -> IntArray:
-    """The molecules of a fold that carry a label of a task: rows of the table, ascending.
+def task_rows(table: MoleculeTable, splits: Splits, task: str, split: SplitName) -> IntArray:
+    """The molecules of a split that carry a label of a task: rows of the table, ascending.
 
     Bounds such as `<5` can be learnt from, but a prediction has no error against them: they count in the
-    train fold only.
+    train split only.
     """
     own = table.of(task)
-    rows = own.rows if fold == "train" else own.rows[own.bounds == EXACT]
-    return rows[np.isin(rows, split.fold(fold), assume_unique=True)]
+    rows = own.rows if split == "train" else own.rows[own.bounds == EXACT]
+    return rows[np.isin(rows, splits.rows(split), assume_unique=True)]
 
 
-def _folds(basis: SplitBasis, kind: SplitKind, seed: int) -> IntArray:
-    """The fold [f] of each molecule of the file: 0, 1, 2."""
+def _deal(basis: SplitBasis, kind: SplitKind, seed: int) -> IntArray:
+    """The split [f] of each molecule of the file: 0, 1, 2."""
     if basis.assigned is not None:
         return _assigned(basis, basis.assigned, seed)
     if kind == "scaffold":
@@ -112,12 +112,12 @@ def _folds(basis: SplitBasis, kind: SplitKind, seed: int) -> IntArray:
 
 
 def _assigned(basis: SplitBasis, assigned: IntArray, seed: int) -> IntArray:
-    folds = np.where(assigned < 0, 0, assigned)
-    if not (folds == 1).any():
-        train = np.flatnonzero(folds == 0)
+    splits = np.where(assigned < 0, 0, assigned)
+    if not (splits == 1).any():
+        train = np.flatnonzero(splits == 0)
         dealt = deal([basis.group[train]], seed)
-        folds[train[dealt == 1]] = 1
-    return folds
+        splits[train[dealt == 1]] = 1
+    return splits
 
 
 @lru_cache(maxsize=4)
@@ -147,10 +147,10 @@ def _scaffold(smiles: tuple[str, ...], seed: int) -> IntArray:
             )
         except (InvalidConfigurationError, ValueError) as error:
             raise _too_few(len(smiles), "scaffold") from error
-    folds = np.zeros(len(smiles), dtype=np.intp)
-    for fold, rows in enumerate((train, validation, test)):
-        folds[np.asarray(rows, dtype=np.intp)] = fold
-    return folds
+    dealt = np.zeros(len(smiles), dtype=np.intp)
+    for split, rows in enumerate((train, validation, test)):
+        dealt[np.asarray(rows, dtype=np.intp)] = split
+    return dealt
 
 
 def _check_sizes(smiles: tuple[str, ...]) -> None:
@@ -165,15 +165,15 @@ def _check_sizes(smiles: tuple[str, ...]) -> None:
 
 def _too_few(n: int, kind: SplitKind) -> InputError:
     return InputError(
-        f"split: expected molecules for three folds, got {n}, with which a {kind} split leaves a fold empty; "
+        f"split: a {kind} split of {n} molecules leaves train, validation or test empty; "
         "add molecules" + ("" if kind == "random" else " or split at random")
     )
 
 
-def _check_focal(table: MoleculeTable, split: Split, focal: str, kind: SplitKind) -> None:
-    for fold in FOLDS:
-        if not len(task_rows(table, split, focal, fold)):
+def _check_focal(table: MoleculeTable, splits: Splits, focal: str, kind: SplitKind) -> None:
+    for split in SPLITS:
+        if not len(task_rows(table, splits, focal, split)):
             raise InputError(
-                f"split: expected labels of the focal task {focal!r} in every fold, got none in {fold} with "
-                f"a {kind} split of its {table.count(focal)} labels; use another seed or kind of split"
+                f"split: expected labels of the focal task {focal!r} in every split, got none in {split} "
+                f"with a {kind} split of its {table.count(focal)} labels; use another seed or kind of split"
             )

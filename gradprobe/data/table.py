@@ -63,8 +63,8 @@ class SplitBasis:
     """What a split depends on, whatever tasks are chosen: the molecules of the file and what they carry.
 
     `group` [f] numbers, for each molecule, the rarest column of the file in which it has a cell; a split
-    deals each group out to the folds, so that small tasks get their share of each. `assigned` [f] is the
-    fold that a column of the file names (0 train, 1 validation, 2 test, -1 none), `strata` [f] the class of
+    deals each group out to the splits, so that small tasks get their share of each. `assigned` [f] is the
+    split that a column of the file names (0 train, 1 validation, 2 test, -1 none), `strata` [f] the class of
     the column to stratify by; both are None where no such column was named.
     """
 
@@ -183,7 +183,7 @@ class MoleculeTable:
     def select(self, tasks: Sequence[str]) -> MoleculeTable:
         """The table of the named tasks in the order given, less molecules that none of them labels.
 
-        What splits depend on stays: a molecule is in the same fold whatever tasks are chosen.
+        What splits depend on stays: a molecule is in the same split whatever tasks are chosen.
 
         Raises:
             InputError: there is no such task.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gradprobe.data.checks import is_constant
-from gradprobe.data.splits import Split, task_rows
+from gradprobe.data.splits import Splits, task_rows
 from gradprobe.data.suggest import listed
 from gradprobe.data.table import MoleculeTable
 from gradprobe.data.task_labels import EXACT
@@ -18,7 +18,7 @@ from gradprobe.geometry.gramian import FloatArray
 
 @dataclass(frozen=True, eq=False)
 class TargetScaling:
-    """A centre [m] and a spread [m] for each task: mean and standard deviation of its own train fold.
+    """A centre [m] and a spread [m] for each task: mean and standard deviation of its own train split.
 
     The standard deviation is the population's, of measured labels alone: bounds such as `<5` are scaled like
     them but count for nothing here. Classification labels stay 0 and 1: centre 0, spread 1.
@@ -29,20 +29,20 @@ class TargetScaling:
     spread: FloatArray
 
     @classmethod
-    def fit(cls, table: MoleculeTable, split: Split) -> TargetScaling:
-        """The scaling of every task of a table from its labels in the train fold alone.
+    def fit(cls, table: MoleculeTable, splits: Splits) -> TargetScaling:
+        """The scaling of every task of a table from its labels in the train split alone.
 
         Raises:
-            InputError: a task has no two different labels in its train fold.
+            InputError: a task has no two different labels in its train split.
         """
         centre = np.zeros(len(table.tasks))
         spread = np.ones(len(table.tasks))
         for column, task in enumerate(table.tasks):
-            values, bounds = table.of(task).at(task_rows(table, split, task, "train"))
+            values, bounds = table.of(task).at(task_rows(table, splits, task, "train"))
             labels = values[bounds == EXACT]
             if is_constant(labels):
                 raise InputError(
-                    f"tasks: expected different labels of {task!r} in the train fold, got {len(labels)} "
+                    f"tasks: expected different labels of {task!r} in the train split, got {len(labels)} "
                     "without a difference; leave it out or use another seed or kind of split"
                 )
             if table.kinds[task] == "regression":

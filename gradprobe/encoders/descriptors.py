@@ -1,4 +1,4 @@
-"""RDKit's two-dimensional descriptors, standardised on the train fold."""
+"""RDKit's two-dimensional descriptors, standardised on the train split."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class DescriptorFeatures:
             reasons = {
                 "not finite": ~np.isfinite(self._values).all(axis=0),
                 f"larger than {LARGEST:g}": np.abs(self._values).max(axis=0) > LARGEST,
-                "constant on the train fold": constant,
+                "constant on the train split": constant,
             }
         keep = ~np.logical_or.reduce(list(reasons.values()))
         if not keep.any():
@@ -88,7 +88,7 @@ class DescriptorFeatures:
     def _fitted(self) -> npt.NDArray[np.float32]:
         if self._standardised is None:
             raise InputError(
-                "features: expected descriptors fitted on the train fold; call fit(train_rows) first"
+                "features: expected descriptors fitted on the train split; call fit(train_rows) first"
             )
         return self._standardised
 

@@ -25,7 +25,7 @@ class Features(Protocol):
         ...
 
     def fit(self, train_rows: IntArray) -> None:
-        """Take what has to be estimated, such as means and deviations, from the train fold alone."""
+        """Take what has to be estimated, such as means and deviations, from the train split alone."""
         ...
 
     def batch(self, rows: IntArray) -> Any:

@@ -30,7 +30,7 @@ class Batch:
 
 
 class Batches(Protocol):
-    """A source of steps; an epoch is one pass over the focal task's train fold."""
+    """A source of steps; an epoch is one pass over the focal task's train split."""
 
     @property
     def description(self) -> str:
@@ -125,7 +125,7 @@ def separate_rows(chosen: Mapping[str, IntArray]) -> Batch:
 
 
 def chunks(rows: Mapping[str, IntArray], size: int) -> Iterator[Batch]:
-    """Every label of a fold once, in order: batches of one task and at most `size` molecules each.
+    """Every label of a split once, in order: batches of one task and at most `size` molecules each.
 
     One task a batch costs one pass for each label; batches of molecules would cost a backward pass
     through every molecule for every task.

@@ -1,4 +1,4 @@
-"""What training needs to know about the molecules: features, targets, folds."""
+"""What training needs to know about the molecules: features, targets, splits."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit
 
-from gradprobe.data import Fold, MoleculeTable, Split, TargetScaling, TaskKind, TaskLabels, task_rows
+from gradprobe.data import MoleculeTable, SplitName, Splits, TargetScaling, TaskKind, TaskLabels, task_rows
 from gradprobe.encoders.features import Features, IntArray
 from gradprobe.errors import InputError
 from gradprobe.geometry import FloatArray
@@ -20,12 +20,12 @@ from gradprobe.geometry import FloatArray
 class TrainingData:
     """Features of n molecules and the targets of m tasks, kept for the molecules that have a label.
 
-    Targets are on the scale that `scaling` takes labels to; some may be bounds, `<5` or `>100`, of which the
-    train fold alone makes use (`TaskLosses`). `rows[fold][task]` are the molecules of a fold that carry the
-    task.
+    Targets are on the scale that `scaling` takes labels to; some may be bounds, `<5` or `>100`, which
+    only training uses (`TaskLosses`). `rows[split][task]` are the molecules of a split that have a label of
+    the task.
 
     Raises:
-        InputError: the focal task is no task or has no label in its train or validation fold, or the
+        InputError: the focal task is no task or has no label in its train or validation split, or the
             targets do not fit the features and tasks.
     """
 
@@ -35,7 +35,7 @@ class TrainingData:
     kinds: Mapping[str, TaskKind]
     targets: Mapping[str, TaskLabels]
     scaling: TargetScaling
-    rows: Mapping[Fold, Mapping[str, IntArray]]
+    rows: Mapping[SplitName, Mapping[str, IntArray]]
 
     def __post_init__(self) -> None:
         if self.focal not in self.tasks:
@@ -50,28 +50,28 @@ class TrainingData:
                     f"targets: expected rows below the {len(self.features)} of the features, got row "
                     f"{own.rows[-1]} of {task!r}"
                 )
-        folds: tuple[Fold, ...] = ("train", "validation")
-        for fold in folds:
-            if not len(self.rows[fold][self.focal]):
+        needed: tuple[SplitName, ...] = ("train", "validation")
+        for split in needed:
+            if not len(self.rows[split][self.focal]):
                 raise InputError(
-                    f"rows: expected labels of the focal task {self.focal!r} in the {fold} fold, got none; "
+                    f"rows: expected labels of the focal task {self.focal!r} in the {split} split, got none; "
                     "split with another seed or kind"
                 )
 
     @classmethod
     def from_table(
-        cls, table: MoleculeTable, split: Split, *, features: Features, focal: str
+        cls, table: MoleculeTable, splits: Splits, *, features: Features, focal: str
     ) -> TrainingData:
-        """The tasks of a table, each standardised on its own train fold.
+        """The tasks of a table, each standardised on its own train split.
 
-        Row i of the features is molecule i of the table. Fit the features on `split.train` before an
+        Row i of the features is molecule i of the table. Fit the features on `splits.train` before an
         encoder is built for them.
 
         Raises:
-            InputError: see the class; also a task without two different labels in its train fold.
+            InputError: see the class; also a task without two different labels in its train split.
         """
-        scaling = TargetScaling.fit(table, split)
-        folds: tuple[Fold, ...] = get_args(Fold)
+        scaling = TargetScaling.fit(table, splits)
+        names: tuple[SplitName, ...] = get_args(SplitName)
         return cls(
             features=features,
             tasks=table.tasks,
@@ -82,23 +82,23 @@ class TrainingData:
             },
             scaling=scaling,
             rows={
-                fold: {task: task_rows(table, split, task, fold) for task in table.tasks} for fold in folds
+                name: {task: task_rows(table, splits, task, name) for task in table.tasks} for name in names
             },
         )
 
     def focal_alone(self) -> TrainingData:
-        """The same molecules and folds with the focal task only: the single-task baseline."""
+        """The same molecules and splits with the focal task only: the single-task baseline."""
         return self.select((self.focal,))
 
     def select(self, tasks: Sequence[str]) -> TrainingData:
-        """The same molecules and folds with some of the tasks, the focal one among them, in their order."""
+        """The same molecules and splits with some of the tasks, the focal one among them, in their order."""
         return replace(
             self,
             tasks=tuple(tasks),
             kinds={task: self.kinds[task] for task in tasks},
             targets={task: self.targets[task] for task in tasks},
             scaling=self.scaling.select(tuple(tasks)),
-            rows={fold: {task: rows[task] for task in tasks} for fold, rows in self.rows.items()},
+            rows={split: {task: rows[task] for task in tasks} for split, rows in self.rows.items()},
         )
 
     def labels(self, task: str, rows: IntArray) -> FloatArray:

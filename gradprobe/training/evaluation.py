@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from gradprobe.data import Fold
+from gradprobe.data import SplitName
 from gradprobe.encoders.features import IntArray
 from gradprobe.geometry import FloatArray
 from gradprobe.training.batches import chunks
@@ -36,11 +36,11 @@ def predict(model: MultiTaskModel, data: TrainingData, task: str, rows: IntArray
     return data.predictions(task, np.concatenate(outputs) if outputs else np.zeros(0))
 
 
-def evaluate(model: MultiTaskModel, data: TrainingData, fold: Fold) -> dict[str, Metrics]:
-    """The scores of every task on its labels of a fold; n is 0 where it has none."""
+def evaluate(model: MultiTaskModel, data: TrainingData, split: SplitName) -> dict[str, Metrics]:
+    """The scores of every task on its labels of a split; n is 0 where it has none."""
     found = {}
     for task in data.tasks:
-        rows = data.rows[fold][task]
+        rows = data.rows[split][task]
         score = classification_metrics if data.kinds[task] == "classification" else regression_metrics
         found[task] = score(data.labels(task, rows), predict(model, data, task, rows))
     return found

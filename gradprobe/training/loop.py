@@ -62,11 +62,11 @@ def train(
     progress: Progress | None = None,
     accelerator: str = "cpu",
 ) -> TrainingResult:
-    """Train a model in place, restore its best epoch and score it on the test fold.
+    """Train a model in place, restore its best epoch and score it on the test split.
 
     Args:
         model: from `build_model`; moved to the accelerator and left there.
-        data: features, targets and folds; the features are fitted already.
+        data: features, targets and splits; the features are fitted already.
         combiner: sets the trunk's update.
         options: see `TrainingOptions`.
         seed: of batch composition and of dropout. Dropout draws from torch's global random state,

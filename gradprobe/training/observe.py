@@ -1,4 +1,4 @@
-"""Probing a run: minibatches as they are trained on, whole folds now and then."""
+"""Probing a run: minibatches as they are trained on, whole splits now and then."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 from torch import Tensor, nn
 
-from gradprobe.data import Fold
+from gradprobe.data import SplitName
 from gradprobe.encoders.features import IntArray
 from gradprobe.probes import GradientProbe, RepresentationProbe
 from gradprobe.probes.folds import FOLDS, StandingFolds
@@ -24,11 +24,10 @@ from gradprobe.training.model import MultiTaskModel, device_of, on_device
 
 # Effective rank is at most the number of rows, so encoders are compared at one number.
 RANK_ROWS = 512
-# The gradients of a fold, summed and scaled: about three copies of the trunk in float32 for each half of a
-# task.
-_FOLD_BYTES = 2_000_000_000
+# Gradients of a whole split: about three copies of the trunk in float32 for each half of a task.
+_SPLIT_BYTES = 2_000_000_000
 _COPIES = 3
-_FOLDS: Mapping[Literal["train", "heldout"], Fold] = {"train": "train", "heldout": "validation"}
+_SPLITS: Mapping[Literal["train", "heldout"], SplitName] = {"train": "train", "heldout": "validation"}
 
 
 class ProbeObserver:
@@ -36,19 +35,18 @@ class ProbeObserver:
 
     The minibatch every `probe_every` steps, on the very losses of the step and with its molecules in
     two halves, A and B. Beside it, unless `heldout_rows` is 0, up to that many molecules of the focal
-    task's validation fold, H, in a pass of their own: others at every measurement until the fold has been
-    gone round.
+    task's validation split, H, in a pass of their own: others at each measurement, until all have had a
+    turn.
 
-    The validation fold (split `heldout`) before training, every `heldout_every` epochs and at the end;
-    the train fold before training and at the end: both in eval mode and in halves too, with the effective
-    rank of the representation of up to 512 of their molecules, evenly spaced. `rows` caps the molecules
-    of each task with which a fold is measured, also evenly spaced.
+    The validation split (`heldout` in the trace) before training, every `heldout_every` epochs and at the
+    end; the train split before training and at the end. Both in eval mode and in halves too, with the
+    effective rank of the representation of up to 512 of their molecules, evenly spaced. `rows` caps the
+    molecules of each task with which a split is measured, also evenly spaced.
 
-    A fold's gradients take a copy of the trunk for each half of a task. Of more tasks than two gigabytes
-    hold, folds are measured for the focal task and the auxiliaries with most labels, which the description
-    of batches says.
+    Whole splits take two gigabytes of gradients at most. With more tasks than fit, they are measured for the
+    focal task and the auxiliaries with most labels only, and the trace's description of batches says so.
 
-    Steps and folds on which fewer than two tasks have labels are left out: a conflict needs two.
+    Steps and splits on which fewer than two tasks have labels are left out: a conflict needs two.
     """
 
     def __init__(
@@ -71,11 +69,11 @@ class ProbeObserver:
         self._rows = rows
         self._model = model
         self._judges = _judges(data, heldout_rows, seed)
-        self._measured = _measured_on_folds(model, data)
+        self._measured = _measured_on_splits(model, data)
         if len(self._measured) < len(data.tasks):
             batches += (
-                f"; folds: the focal task and the {len(self._measured) - 1} auxiliaries with most labels, "
-                f"of {len(data.tasks) - 1}"
+                f"; whole splits: the focal task and the {len(self._measured) - 1} auxiliaries with most "
+                f"labels, of {len(data.tasks) - 1}"
             )
         self._gradients = GradientProbe(
             model,
@@ -110,7 +108,7 @@ class ProbeObserver:
         )
 
     def end_of_epoch(self, epoch: int, step: int, *, last: bool) -> None:
-        """Measure the folds that are due."""
+        """Measure the splits whose turn it is."""
         if epoch == -1 or last or (epoch + 1) % self._heldout_every == 0:
             self._measure("heldout", epoch, step)
         if epoch == -1 or last:
@@ -123,7 +121,7 @@ class ProbeObserver:
     def _measure(self, split: Literal["train", "heldout"], epoch: int, step: int) -> None:
         rows = {
             task: _evenly_spaced(molecules, self._rows or len(molecules))
-            for task, molecules in self._data.rows[_FOLDS[split]].items()
+            for task, molecules in self._data.rows[_SPLITS[split]].items()
             if len(molecules) and task in self._measured
         }
         if len(rows) < 2:
@@ -146,10 +144,10 @@ class ProbeObserver:
         return representation
 
 
-def _measured_on_folds(model: MultiTaskModel, data: TrainingData) -> frozenset[str]:
-    """The tasks whose gradients on a whole fold fit in memory together."""
+def _measured_on_splits(model: MultiTaskModel, data: TrainingData) -> frozenset[str]:
+    """The tasks whose gradients on a whole split fit in memory together."""
     one = 2 * _COPIES * 4 * sum(parameter.numel() for parameter in model.encoder.parameters())
-    most = max(2, _FOLD_BYTES // one)
+    most = max(2, _SPLIT_BYTES // one)
     by_labels = sorted(data.tasks, key=lambda task: (task != data.focal, -len(data.rows["train"][task])))
     return frozenset(by_labels[:most])
 
@@ -171,7 +169,7 @@ def _judges(data: TrainingData, size: int, seed: int) -> Iterator[IntArray]:
 
 
 def _by_fold(rows: Mapping[str, IntArray], folds: StandingFolds) -> list[dict[str, IntArray]]:
-    """The rows apart by the fold that a probe will put them in: a chunk of one group costs one pass."""
+    """The rows of folds A and B, as the probe will assign them: a chunk of one group costs one pass."""
     in_fold = {task: [folds.of(int(molecule)) for molecule in own] for task, own in rows.items()}
     return [{task: own[np.array(in_fold[task]) == fold] for task, own in rows.items()} for fold in FOLDS]
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class TrainingOptions(BaseModel):
     """Options of one run.
 
-    An epoch is one pass over the focal task's train fold. `batch_size` counts the labels of each
+    An epoch is one pass over the focal task's train split. `batch_size` counts the labels of each
     task (`batching="balanced"`) or the molecules (`"union"`) of a step. `patience` is the number of
     epochs without a better focal validation score after which training stops. `probe_every` counts
     steps, `heldout_every` epochs.

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from gradprobe.data import Split, TargetScaling
+from gradprobe.data import Splits, TargetScaling
 from gradprobe.errors import InputError
 from tests.data._tables import chains, table_of
 
@@ -11,7 +11,7 @@ NAN = math.nan
 Y = [1.0, 3.0, 8.0, NAN, 100.0, -7.0]
 C = [0.0, 1.0, 1.0, NAN, 0.0, 1.0]
 TABLE = table_of(chains(6), y=Y, c=C)
-SPLIT = Split(train=np.array([0, 1, 2, 3]), validation=np.array([4]), test=np.array([5]))
+SPLIT = Splits(train=np.array([0, 1, 2, 3]), validation=np.array([4]), test=np.array([5]))
 
 
 def test_each_task_is_standardised_on_its_own_train_labels() -> None:
@@ -43,13 +43,13 @@ def test_held_out_labels_do_not_leak_into_the_scale() -> None:
 
 
 @pytest.mark.parametrize("train", [[2.0, 2.0, 2.0], [0.3, 0.1 + 0.2, NAN], [5.0, NAN, NAN], [NAN, NAN, NAN]])
-def test_a_train_fold_without_a_difference_is_refused(train: list[float]) -> None:
+def test_a_train_split_without_a_difference_is_refused(train: list[float]) -> None:
     table = table_of(chains(6), y=Y, flat=[*train, NAN, 7.0, 8.0])
-    with pytest.raises(InputError, match="different labels of 'flat' in the train fold"):
+    with pytest.raises(InputError, match="different labels of 'flat' in the train split"):
         TargetScaling.fit(table, SPLIT)
 
 
-def test_a_train_fold_of_one_class_is_refused() -> None:
+def test_a_train_split_of_one_class_is_refused() -> None:
     table = table_of(chains(6), y=Y, c=[1.0, 1.0, 1.0, 1.0, 0.0, 0.0])
     with pytest.raises(InputError, match="different labels of 'c'"):
         TargetScaling.fit(table, SPLIT)

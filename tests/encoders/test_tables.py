@@ -45,7 +45,7 @@ def test_columns_without_use_are_dropped_and_named_with_the_reason():
     features.fit(np.arange(4))
     assert features.width == 1
     assert features.notes()["dropped"] == {
-        "flat": "constant on the train fold",
+        "flat": "constant on the train split",
         "missing": "not finite",
         "infinite": "not finite",
         "huge": "larger than 1e+06",

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gradprobe.data import MoleculeTable, Split, TaskLabels
+from gradprobe.data import MoleculeTable, Splits, TaskLabels
 from gradprobe.errors import InputError
 from gradprobe.training import TrainingData
 from tests.training._toys import MatrixFeatures, toy_data
@@ -14,11 +14,11 @@ TABLE = MoleculeTable.from_dense(
     labels=np.array([[1.0, 0], [2, 1], [3, np.nan], [4, 1], [np.nan, 0], [6, 1]]),
     kinds={"length": "regression", "even": "classification"},
 )
-SPLIT = Split(train=np.array([0, 1, 4]), validation=np.array([2]), test=np.array([3, 5]))
+SPLITS = Splits(train=np.array([0, 1, 4]), validation=np.array([2]), test=np.array([3, 5]))
 
 
-def from_table(table=TABLE, split=SPLIT, focal="length"):
-    return TrainingData.from_table(table, split, features=MatrixFeatures(np.zeros((6, 1))), focal=focal)
+def from_table(table=TABLE, splits=SPLITS, focal="length"):
+    return TrainingData.from_table(table, splits, features=MatrixFeatures(np.zeros((6, 1))), focal=focal)
 
 
 def test_targets_are_standardised_on_the_tasks_own_train_labels():
@@ -33,9 +33,9 @@ def test_bounds_are_learnt_from_and_neither_scaled_by_nor_scored():
     # The labels of molecules 1 (train), 2 (validation) and 3 (test) are bounds.
     bounds = np.array([0, 1, -1, 1, 0], dtype=np.int8)
     exact = dict(TABLE.labelled) | {"length": TaskLabels(own.rows, own.values, bounds)}
-    split = Split(train=np.array([0, 1, 4, 5]), validation=np.array([3]), test=np.array([2]))
-    data = from_table(replace(TABLE, labelled=exact), split, focal="even")
-    assert {fold: list(rows["length"]) for fold, rows in data.rows.items()} == {
+    splits = Splits(train=np.array([0, 1, 4, 5]), validation=np.array([3]), test=np.array([2]))
+    data = from_table(replace(TABLE, labelled=exact), splits, focal="even")
+    assert {split: list(rows["length"]) for split, rows in data.rows.items()} == {
         "train": [0, 1, 5],
         "validation": [],
         "test": [],
@@ -46,9 +46,9 @@ def test_bounds_are_learnt_from_and_neither_scaled_by_nor_scored():
     assert found.tolist() == [0, 1, 0]
 
 
-def test_folds_hold_the_molecules_that_carry_the_task():
+def test_splits_hold_the_molecules_that_carry_the_task():
     rows = from_table().rows
-    assert {fold: {task: list(r) for task, r in tasks.items()} for fold, tasks in rows.items()} == {
+    assert {split: {task: list(r) for task, r in tasks.items()} for split, tasks in rows.items()} == {
         "train": {"length": [0, 1], "even": [0, 1, 4]},
         "validation": {"length": [2], "even": []},
         "test": {"length": [3, 5], "even": [3, 5]},
@@ -78,12 +78,12 @@ def test_data_that_do_not_fit_together_are_refused(change, message):
         TrainingData(**{**vars(toy_data()), **change})
 
 
-@pytest.mark.parametrize("fold", ["train", "validation"])
-def test_a_focal_task_without_labels_to_learn_from_or_to_stop_by_is_refused(fold):
+@pytest.mark.parametrize("split", ["train", "validation"])
+def test_a_focal_task_without_labels_to_learn_from_or_to_stop_by_is_refused(split):
     data = toy_data()
     rows = {name: dict(tasks) for name, tasks in data.rows.items()}
-    rows[fold]["focal"] = np.zeros(0, dtype=int)
-    with pytest.raises(InputError, match=f"in the {fold} fold, got none"):
+    rows[split]["focal"] = np.zeros(0, dtype=int)
+    with pytest.raises(InputError, match=f"in the {split} split, got none"):
         TrainingData(**{**vars(data), "rows": rows})
 
 

@@ -19,7 +19,7 @@ def molecules(name):
     rows = np.arange(len(SMILES))
     features.fit(rows)
     targets = np.random.default_rng(0).normal(size=(len(SMILES), 2))
-    folds = {"train": rows[:8], "validation": rows[8:10], "test": rows[10:]}
+    splits = {"train": rows[:8], "validation": rows[8:10], "test": rows[10:]}
     data = TrainingData(
         features=features,
         tasks=TASKS,
@@ -27,7 +27,7 @@ def molecules(name):
         kinds=dict.fromkeys(TASKS, "regression"),
         targets={task: TaskLabels.from_dense(targets[:, i]) for i, task in enumerate(TASKS)},
         scaling=TargetScaling(TASKS, np.zeros(2), np.ones(2)),
-        rows={fold: dict.fromkeys(TASKS, chosen) for fold, chosen in folds.items()},
+        rows={split: dict.fromkeys(TASKS, chosen) for split, chosen in splits.items()},
     )
     return data, build_model(lambda: spec.build(options, features), TASKS, seed=0)
 

@@ -248,7 +248,7 @@ def test_what_is_probed_and_when():
     assert len(ranks) == 6
 
 
-def test_a_probed_fold_counts_every_label_of_every_task_once():
+def test_a_probed_split_counts_every_label_of_every_task_once():
     data, model = toy_data(), toy_model()
     observer = ProbeObserver(model, data, probe_every=1, heldout_every=1, seed=0)
     observer.end_of_epoch(-1, -1, last=False)
@@ -259,7 +259,7 @@ def test_a_probed_fold_counts_every_label_of_every_task_once():
         assert {group.fold for group in record.gramian.groups} == {"A", "B"}
 
 
-def test_steps_and_folds_with_one_task_are_not_probed():
+def test_steps_and_splits_with_one_task_are_not_probed():
     data, model = toy_data(), toy_model()
     rows = {fold: dict(tasks) for fold, tasks in data.rows.items()}
     for task in TASKS[1:]:
@@ -309,12 +309,12 @@ def test_held_out_rows_leave_what_is_measured_of_the_minibatch_as_it_is():
         _oracles.assert_gramians_agree(plain.values, judged.values, 1e-6)
 
 
-def test_folds_of_more_tasks_than_memory_holds_are_measured_for_those_with_most_labels(monkeypatch):
+def test_splits_of_more_tasks_than_memory_holds_are_measured_for_those_with_most_labels(monkeypatch):
     from gradprobe.training import observe
 
     data, model = toy_data(), toy_model()
     trunk = sum(parameter.numel() for parameter in model.encoder.parameters())
-    monkeypatch.setattr(observe, "_FOLD_BYTES", 2 * 24 * trunk + 1)
+    monkeypatch.setattr(observe, "_SPLIT_BYTES", 2 * 24 * trunk + 1)
     observer = ProbeObserver(model, data, probe_every=1, heldout_every=1, seed=0, batches="some")
     observer.end_of_epoch(-1, -1, last=False)
     observer.close()

@@ -1,14 +1,14 @@
-"""The audit of a table: its columns, labels, folds, and what may be wrong."""
+"""The audit of a table: its columns, labels, splits, and what may be wrong."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from gradprobe.data.audit.alike import LEAST_SHARED, correlation, near_copies
-from gradprobe.data.audit.model import Audit, ColumnAudit, FoldCounts, TaskAudit
+from gradprobe.data.audit.model import Audit, ColumnAudit, SplitCounts, TaskAudit
 from gradprobe.data.columns import ColumnDecision
 from gradprobe.data.options import TableOptions
-from gradprobe.data.splits import Fold, Split, SplitKind, split_molecules, task_rows
+from gradprobe.data.splits import SplitKind, SplitName, Splits, split_molecules, task_rows
 from gradprobe.data.standardize import parent_keys
 from gradprobe.data.table import MoleculeTable, Repeats
 from gradprobe.errors import InputError
@@ -38,9 +38,9 @@ def audit_table(
     options = options or TableOptions()
     if focal and focal not in table.tasks:
         table.of(focal)
-    split = split_molecules(table, kind=kind, seed=seed)
-    tasks = tuple(_task(table, task, split, focal) for task in table.tasks)
-    shared = _parents_in_train(table, split)
+    splits = split_molecules(table, kind=kind, seed=seed)
+    tasks = tuple(_task(table, task, splits, focal) for task in table.tasks)
+    shared = _parents_in_train(table, splits)
     return Audit(
         table=source,
         molecules=len(table.smiles),
@@ -54,11 +54,11 @@ def audit_table(
         focal=focal,
         split=kind,
         seed=seed,
-        test_molecules=len(split.test),
+        test_molecules=len(splits.test),
         parents_in_train=shared,
         columns=tuple(_column(decision) for decision in table.decisions),
         tasks=tasks,
-        warnings=(*_warnings(table, split, shared), *near_copies(table, focal)),
+        warnings=(*_warnings(table, splits, shared), *near_copies(table, focal)),
         cost=cost,
     )
 
@@ -67,7 +67,7 @@ def _column(decision: ColumnDecision) -> ColumnAudit:
     return ColumnAudit(column=decision.column, used=decision.used, decision=decision.sentence())
 
 
-def _task(table: MoleculeTable, task: str, split: Split, focal: str) -> TaskAudit:
+def _task(table: MoleculeTable, task: str, splits: Splits, focal: str) -> TaskAudit:
     exact = table.of(task).exact
     classes = table.kinds[task] == "classification"
     repeats = table.repeats.get(task, Repeats(0))
@@ -88,19 +88,19 @@ def _task(table: MoleculeTable, task: str, split: Split, focal: str) -> TaskAudi
         contradicting=repeats.left_out,
         spread=repeats.spread,
         threefold=repeats.threefold,
-        train=_fold(table, task, split, "train"),
-        validation=_fold(table, task, split, "validation"),
-        test=_fold(table, task, split, "test"),
+        train=_counts_in(table, task, splits, "train"),
+        validation=_counts_in(table, task, splits, "validation"),
+        test=_counts_in(table, task, splits, "test"),
         shared=shared,
         correlation=alike,
     )
 
 
-def _fold(table: MoleculeTable, task: str, split: Split, fold: Fold) -> FoldCounts:
-    values, bounds = table.of(task).at(task_rows(table, split, task, fold))
+def _counts_in(table: MoleculeTable, task: str, splits: Splits, split: SplitName) -> SplitCounts:
+    values, bounds = table.of(task).at(task_rows(table, splits, task, split))
     exact = values[bounds == 0]
     positives = int(exact.sum()) if table.kinds[task] == "classification" else None
-    return FoldCounts(labels=len(exact), positives=positives)
+    return SplitCounts(labels=len(exact), positives=positives)
 
 
 def _outliers(labels: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> int:
@@ -111,15 +111,15 @@ def _outliers(labels: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> int:
     return int(((labels < low - width) | (labels > high + width)).sum()) if width else 0
 
 
-def _parents_in_train(table: MoleculeTable, split: Split) -> int | None:
+def _parents_in_train(table: MoleculeTable, splits: Splits) -> int | None:
     if len(table.smiles) > _MOST_PARENTS:
         return None
     try:
         keys = parent_keys(table.smiles)
     except InputError:
         return None
-    train = {keys[row] for row in split.train}
-    return sum(keys[row] in train for row in split.test)
+    train = {keys[row] for row in splits.train}
+    return sum(keys[row] in train for row in splits.test)
 
 
 def _first_skipped(table: MoleculeTable) -> str:
@@ -129,7 +129,7 @@ def _first_skipped(table: MoleculeTable) -> str:
     return f"row {first.row}, {first.smiles[:60]!r}: {first.reason}"
 
 
-def _warnings(table: MoleculeTable, split: Split, shared: int | None) -> list[str]:
+def _warnings(table: MoleculeTable, splits: Splits, shared: int | None) -> list[str]:
     said = [
         f"{decision.column!r}: {warning}"
         for decision in table.decisions
@@ -140,17 +140,17 @@ def _warnings(table: MoleculeTable, split: Split, shared: int | None) -> list[st
         said.append(
             f"{len(table.skipped)} rows have no readable SMILES, more than the molecules that are left"
         )
-    if shared is not None and len(split.test) and shared > 0.02 * len(split.test):
+    if shared is not None and len(splits.test) and shared > 0.02 * len(splits.test):
         said.append(
-            f"{shared} of {len(split.test)} test molecules have a salt or stereoisomer in the train fold: "
+            f"{shared} of {len(splits.test)} test molecules have a salt or stereoisomer in the train split: "
             "--split parent keeps them together"
         )
     for task in table.tasks:
         if table.kinds[task] == "classification":
-            counts = _fold(table, task, split, "test")
+            counts = _counts_in(table, task, splits, "test")
             if counts.labels and counts.positives in (0, counts.labels):
                 said.append(
-                    f"{task!r} has one class only in the test fold: AUROC is undefined there; "
-                    f"--stratify {task} gives each fold its share"
+                    f"{task!r} has one class only in the test split: AUROC is undefined there; "
+                    f"--stratify {task} gives each split its share"
                 )
     return said

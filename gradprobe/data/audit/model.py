@@ -23,8 +23,8 @@ class ColumnAudit(_Frozen):
     decision: str
 
 
-class FoldCounts(_Frozen):
-    """The measured labels of a task in a fold; `positives` of a classification."""
+class SplitCounts(_Frozen):
+    """The measured labels of a task in a split; `positives` of a classification."""
 
     labels: int
     positives: int | None = None
@@ -54,9 +54,9 @@ class TaskAudit(_Frozen):
     contradicting: int
     spread: float
     threefold: int | None
-    train: FoldCounts
-    validation: FoldCounts
-    test: FoldCounts
+    train: SplitCounts
+    validation: SplitCounts
+    test: SplitCounts
     shared: int | None = None
     correlation: float | None = None
 
@@ -64,7 +64,7 @@ class TaskAudit(_Frozen):
 class Audit(_Frozen):
     """A table before anything is trained.
 
-    `parents_in_train` counts test molecules of which a salt, charge or stereoisomer is in the train fold
+    `parents_in_train` counts test molecules of which a salt, charge or stereoisomer is in the train split
     (None: not computed), for the split of kind `split` and seed `seed`. `cost` says what a study would
     take, where that was estimated.
     """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gradprobe.data.audit.model import Audit, FoldCounts, TaskAudit
+from gradprobe.data.audit.model import Audit, SplitCounts, TaskAudit
 
 _HEAD = (
     "task",
@@ -97,7 +97,7 @@ def _cells(task: TaskAudit, focal: str) -> tuple[str, ...]:
         task.unit[:12],
         str(task.labels) if task.positives is None else f"{task.labels} ({task.positives} pos)",
         *(_number(value) for value in (task.minimum, task.median, task.maximum)),
-        *(_counts(fold) for fold in (task.train, task.validation, task.test)),
+        *(_counts(split) for split in (task.train, task.validation, task.test)),
         "focal" if task.task == focal else _number(task.correlation, 2),
         _remarks(task),
     )
@@ -107,8 +107,8 @@ def _number(value: float | None, digits: int = 4) -> str:
     return "" if value is None else f"{value:.{digits}g}"
 
 
-def _counts(fold: FoldCounts) -> str:
-    return str(fold.labels) if fold.positives is None else f"{fold.labels} ({fold.positives} pos)"
+def _counts(split: SplitCounts) -> str:
+    return str(split.labels) if split.positives is None else f"{split.labels} ({split.positives} pos)"
 
 
 def _remarks(task: TaskAudit) -> str:

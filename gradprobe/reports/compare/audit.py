@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from gradprobe.data.audit import AUDIT, Audit, FoldCounts, TaskAudit
+from gradprobe.data.audit import AUDIT, Audit, SplitCounts, TaskAudit
 from gradprobe.errors import InputError
 from gradprobe.records.reading import read_bytes
 from gradprobe.reports.kit.document import Section, Table, facts
@@ -93,9 +93,9 @@ def _task(task: TaskAudit, focal: str) -> tuple[str, ...]:
         task.task,
         task.kind,
         task.unit,
-        _counts(FoldCounts(labels=task.labels, positives=task.positives)),
+        _counts(SplitCounts(labels=task.labels, positives=task.positives)),
         span,
-        *(_counts(fold) for fold in (task.train, task.validation, task.test)),
+        *(_counts(split) for split in (task.train, task.validation, task.test)),
         alike,
         str(task.bounds),
         repeats + (f", {task.threefold} differ threefold" if task.threefold else ""),
@@ -103,8 +103,8 @@ def _task(task: TaskAudit, focal: str) -> tuple[str, ...]:
     )
 
 
-def _counts(fold: FoldCounts) -> str:
-    return str(fold.labels) if fold.positives is None else f"{fold.labels} ({fold.positives} positive)"
+def _counts(split: SplitCounts) -> str:
+    return str(split.labels) if split.positives is None else f"{split.labels} ({split.positives} positive)"
 
 
 def _columns(audit: Audit) -> Table:

@@ -80,7 +80,7 @@ def test_salts_in_train_of_test_molecules_are_counted() -> None:
     assert audit_table(read, seed=3, kind="parent").parents_in_train == 0
 
 
-def test_a_fold_without_positives_is_warned_about() -> None:
+def test_a_split_without_positives_is_warned_about() -> None:
     rare = np.zeros(50)
     read = table_of(chains(50), y=RNG.normal(size=50).tolist(), rare=rare)
     rare[split_molecules(read, kind="random", seed=0).train[:3]] = 1.0

@@ -151,7 +151,7 @@ def test_numbers_without_a_name_above_are_refused(tmp_path: Path) -> None:
     assert read_table(path).tasks == ("y",)
 
 
-def test_a_fold_column_decides_the_split_whatever_the_seed(tmp_path: Path) -> None:
+def test_a_split_column_decides_the_split_whatever_the_seed(tmp_path: Path) -> None:
     from gradprobe.data import split_molecules
 
     folds = ["train"] * 20 + ["valid"] * 4 + ["TEST"] * 6
@@ -171,7 +171,7 @@ def test_a_fold_column_decides_the_split_whatever_the_seed(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_strata_give_each_fold_its_share_of_a_rare_class(tmp_path: Path, seed: int) -> None:
+def test_strata_give_each_split_its_share_of_a_rare_class(tmp_path: Path, seed: int) -> None:
     from gradprobe.data import split_molecules, task_rows
 
     n = 200
