@@ -12,7 +12,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from gradprobe.data import MoleculeTable, Split, load_table, split_molecules
+from gradprobe.data import MoleculeTable, Splits, load_table, split_molecules
 from gradprobe.data.choosing import choose_tasks
 from gradprobe.data.formats.raw import Progress
 from gradprobe.data.splits import task_rows
@@ -111,7 +111,7 @@ class Question:
 def question(config: StudyConfig, options: DecideOptions, *, progress: Progress | None = None) -> Question:
     """Read and check the table, and set the outer part aside.
 
-    The outer part is the test fold of a split by parent compounds, with the validation fold where that holds
+    The outer part is the test split of a split by parent compounds, with the validation split where it holds
     fewer than 20 parents with focal labels.
 
     Raises:
@@ -128,10 +128,10 @@ def question(config: StudyConfig, options: DecideOptions, *, progress: Progress 
     chosen = choose_tasks(table, config.focal, config.aux, min_labels=config.min_labels, kind=config.split)
     ordered = chosen.select((config.focal, *(task for task in chosen.tasks if task != config.focal)))
     candidates(ordered.tasks, config.focal, use=_used(config), options=config.combiner_options)
-    folds = split_molecules(ordered, kind="parent", seed=_OUTER_SEED)
-    outer = folds.test
+    splits = split_molecules(ordered, kind="parent", seed=_OUTER_SEED)
+    outer = splits.test
     if len(set(_parents(ordered, outer, config.focal))) < _OUTER_PARENTS:
-        outer = np.sort(np.concatenate([folds.test, folds.validation]))
+        outer = np.sort(np.concatenate([splits.test, splits.validation]))
     parents = _parents(ordered, outer, config.focal)
     if len(set(parents)) < FEWEST_PARENTS:
         raise InputError(
@@ -318,7 +318,7 @@ def _parents(table: MoleculeTable, outer: IntArray, focal: str) -> tuple[int, ..
 
 def _focal_rows(table: MoleculeTable, outer: IntArray, focal: str) -> IntArray:
     empty = np.zeros(0, dtype=np.intp)
-    return task_rows(table, Split(empty, empty, outer), focal, "test")
+    return task_rows(table, Splits(empty, empty, outer), focal, "test")
 
 
 def _outer_rows(asked: Question) -> IntArray:

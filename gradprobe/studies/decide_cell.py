@@ -11,7 +11,7 @@ import numpy as np
 
 from gradprobe import combiners
 from gradprobe.combiners import Combiner
-from gradprobe.data import MoleculeTable, Split, split_molecules
+from gradprobe.data import MoleculeTable, Splits, split_molecules
 from gradprobe.data.splits import task_rows
 from gradprobe.data.task_labels import IntArray
 from gradprobe.encoders import Features
@@ -108,10 +108,10 @@ class DecideWork:
             outer=tuple(float(value) for value in outer),
         )
 
-    def split(self, seed: int) -> Split:
+    def split(self, seed: int) -> Splits:
         """Train, stopping and judging rows of a seed: none of them is set aside."""
-        folds = split_molecules(self.table, kind=self.config.split, seed=seed)
-        return Split(*(_without(folds.fold(name), self.outer) for name in ("train", "validation", "test")))
+        splits = split_molecules(self.table, kind=self.config.split, seed=seed)
+        return Splits(*(_without(splits.rows(name), self.outer) for name in ("train", "validation", "test")))
 
     def _action(self, key: DecideKey) -> DecideAction:
         return DecideAction(id=AVERAGE, name=AVERAGE) if key.action == AVERAGE else self.actions[key.action]
@@ -128,7 +128,7 @@ class DecideWork:
 
     def _outer_rows(self) -> IntArray:
         empty = np.zeros(0, dtype=np.intp)
-        return task_rows(self.table, Split(empty, empty, self.outer), self.config.focal, "test")
+        return task_rows(self.table, Splits(empty, empty, self.outer), self.config.focal, "test")
 
     def _features(self, cache: Path | None) -> Features:
         spec, options = self.config.encoder(self.config.encoders[0])
