@@ -106,6 +106,21 @@ def check_shown(nodes: Iterable[Node], parameters: Iterable[nn.Parameter]) -> No
         )
 
 
+def check_unpacks(hook: object) -> None:
+    """Refuse a hook on saved tensors that deletes the file it reads: only the first pass would find it.
+
+    Raises:
+        MeasurementError: the hook's code removes files.
+    """
+    names = _names_used(hook, depth=1)
+    if names & {"unlink", "rmtree"} or {"os", "remove"} <= names:
+        raise MeasurementError(
+            "losses: expected saved tensors that can be fetched again, got an unpack hook "
+            f"({getattr(hook, '__qualname__', hook)}) that deletes their files; they can be read once. "
+            "Call probe.separate_forward(losses_of) in place of measure, or delete the files after backward"
+        )
+
+
 def is_reentrant(node: Node) -> bool:
     """Whether a custom function, not torch's own checkpoint, starts a backward pass in its backward pass."""
     return is_custom(node) and _starts_backward(forward_class(node))

@@ -19,7 +19,14 @@ from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, Node
 from torch.utils.hooks import RemovableHandle
 
-from gradprobe.gradients.preflight import check_graph, check_shown, forward_class, is_custom, nodes_behind
+from gradprobe.gradients.preflight import (
+    check_graph,
+    check_shown,
+    check_unpacks,
+    forward_class,
+    is_custom,
+    nodes_behind,
+)
 from gradprobe.gradients.sinks import without_ddp_reduction
 from gradprobe.gradients.state import KeptDict, KeptTensor, Reach, Snapshot
 
@@ -41,7 +48,7 @@ def reusable(losses: Sequence[Tensor], parameters: Sequence[nn.Parameter] = ()) 
     check_graph(nodes, collecting=bool(_collected))
     if parameters:
         check_shown(nodes, parameters)
-    snapshots = [Snapshot(*roots) for roots in (_functions(nodes), _hooks(nodes))]
+    snapshots = [Snapshot(*roots) for roots in (_functions(nodes), _hooks(nodes, once=len(losses) == 1))]
     compiled = [kept for node in nodes if _is_compiled(node) for kept in _saved_by(node)]
     removed: dict[int, KeptDict] = {}
 
@@ -116,7 +123,7 @@ def _functions(nodes: Sequence[Node]) -> tuple[dict[str, object], Reach]:
     return roots, _FUNCTIONS
 
 
-def _hooks(nodes: Sequence[Node]) -> tuple[dict[str, object], Reach]:
+def _hooks(nodes: Sequence[Node], *, once: bool) -> tuple[dict[str, object], Reach]:
     """The hooks through which saved tensors are fetched back, and what they fetch them from."""
     roots: dict[str, object] = {}
     for number, node in enumerate(nodes):
@@ -128,6 +135,8 @@ def _hooks(nodes: Sequence[Node]) -> tuple[dict[str, object], Reach]:
             for place, entry in enumerate(raw if isinstance(raw, tuple) else (raw,)):
                 hook = getattr(entry, "unpack_hook", None)
                 if hook is not None:
+                    if not once:
+                        check_unpacks(hook)
                     lead = f"{node.name()}#{number}.{name}[{place}]"
                     roots |= {f"{lead}.hook": hook, f"{lead}.data": entry.data}
     return roots, _HOOKS

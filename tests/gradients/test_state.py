@@ -295,3 +295,27 @@ def test_the_rows_of_a_data_set_are_not_copied():
     loader = DataLoader(Rows(), 4)
     loader.dataset.x = torch.zeros(1, 1).expand(1 << 40, 2)  # too large to be copied
     Snapshot({"": loader}, Reach(refuse="loader", modules=False, longest=100)).restore()
+
+
+CENTRE = torch.zeros(2)
+
+
+class Centred(nn.Module):
+    seen = torch.zeros(2)
+    counts = np.zeros(2)
+
+    def forward(self, x):
+        CENTRE.add_(1)
+        self.seen.add_(x.detach().mean(0))
+        Centred.counts += 1
+        return x - CENTRE
+
+
+def test_tensors_of_a_class_and_of_the_script_are_put_back():
+    model = Centred()
+    with inert(model):
+        model(torch.ones(3, 2))
+        assert CENTRE.any()
+    assert not CENTRE.any()
+    assert not Centred.seen.any()
+    assert not Centred.counts.any()

@@ -338,3 +338,38 @@ def test_compiled_code_that_reuses_the_memory_of_what_was_saved_is_measured_and_
         sum(loss.mean() for loss in losses.values()).backward()
         gradients.append([parameter.grad for parameter in model.parameters()])
     assert all(torch.equal(one, other) for one, other in zip(*gradients, strict=True))
+
+
+def test_a_graph_whose_hooks_delete_their_files_is_refused_before_the_first_pass(tmp_path):
+    numbers = iter(range(100))
+
+    def pack(tensor):
+        file = tmp_path / str(next(numbers))
+        torch.save(tensor.detach(), file)
+        return file
+
+    def unpack(file):
+        tensor = torch.load(file)
+        file.unlink()
+        return tensor
+
+    torch.manual_seed(0)
+    model = nn.ModuleDict({"t": nn.Linear(3, 4), "a": nn.Linear(4, 1), "b": nn.Linear(4, 1)})
+    x = torch.randn(5, 3)
+
+    def losses_of():
+        with torch.autograd.graph.saved_tensors_hooks(pack, unpack):
+            hidden = torch.tanh(model["t"](x))
+            return {task: model[task](hidden).square().mean() for task in "ab"}
+
+    losses = losses_of()
+    probe = GradientProbe(model, focal="a")
+    with pytest.raises(MeasurementError, match=r"unpack hook.*separate_forward"):
+        probe.measure(losses)
+    torch.stack(list(losses.values())).sum().backward()  # every file is still there
+    assert model["t"].weight.grad is not None
+    record = GradientProbe(model, focal="a").separate_forward(losses_of)
+    expected = GradientProbe(model, focal="a").measure(
+        {task: model[task](torch.tanh(model["t"](x))).square().mean() for task in "ab"}
+    )
+    np.testing.assert_allclose(record.gramian.total, expected.gramian.total, rtol=1e-5)

@@ -7,6 +7,7 @@ import collections
 import functools
 import io
 import logging
+import math
 import queue
 import socket
 import sys
@@ -265,6 +266,9 @@ def _class(visit: Visit, reach: Reach) -> Opened:  # noqa: ARG001 - an opener
 
 
 def _is_small_state(value: object) -> bool:
+    """What a class or a script holds for its model to change; large arrays there are data to read."""
+    if isinstance(value, Tensor | np.ndarray):
+        return math.prod(value.shape) <= _LARGEST
     return rewind(value) is not None or type(value) in _SMALL
 
 
@@ -288,6 +292,7 @@ def _is_left_alone(value: object) -> bool:
 _DICTS = (dict, collections.OrderedDict)
 _CALLED = ("forward", "__call__", "__iter__", "__getitem__")
 _ROWS = ("dataset", "datasets", "data_source")
+_LARGEST = 2**20
 _SMALL = (list, dict, set, bytearray, collections.deque, collections.OrderedDict, collections.defaultdict)
 _LIBRARIES = frozenset(
     {"torch", "numpy", "builtins", "typing", "abc", "collections", "functools", "enum", "dataclasses"}
