@@ -27,13 +27,26 @@ def smiles_place(table: RawTable, smiles: str | None, path: Path) -> int:
     if "smiles" in table.names:
         return _only(table, "smiles", path)
     found = [name for name in dict.fromkeys(table.names) if "smiles" in name.lower()]
+    if exact := [name for name in found if name.lower() == "smiles"]:
+        found = exact
     if len(found) != 1:
         raise InputError(
             f"smiles: expected a column of SMILES in {path}, got "
             + (f"{listed(found)}" if found else f"the columns {listed(table.names)}")
-            + "; name it with --smiles"
+            + _hint(table, found)
         )
     return _only(table, found[0], path)
+
+
+def _hint(table: RawTable, found: Sequence[str]) -> str:
+    """What to do where no column of SMILES is named."""
+    if not found and any(parse_cell(name) is not None for name in table.names):
+        return "; the first line looks like data: add a line of names above it"
+    if not found and len(table.names) == 1 and " " in table.names[0]:
+        return "; separate the columns by commas, semicolons or tabs"
+    if not found and any("inchi" in name.lower() and "key" not in name.lower() for name in table.names):
+        return "; InChI is not read: add SMILES, with RDKit's MolFromInchi and MolToSmiles"
+    return "; name it with --smiles"
 
 
 def check_columns(table: RawTable, path: Path, wanted: Sequence[str]) -> None:

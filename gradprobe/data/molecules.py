@@ -99,6 +99,8 @@ def write_smiles(molecule: Any) -> str:
 def _parse(text: str) -> Any:
     from rdkit import Chem
 
+    if not text:
+        return Unreadable("an empty cell")
     if "\n" in text or "\r" in text:
         return Unreadable("a line break inside the SMILES")
     smiles, _, rest = text.strip().partition(" ") if "\t" not in text else text.strip().partition("\t")

@@ -38,8 +38,8 @@ def left_out(table: MoleculeTable) -> list[str]:
     if table.skipped:
         first = table.skipped[0]
         lines.append(
-            f"{len(table.skipped)} rows left out, whose SMILES cannot be read; first row {first.row}, "
-            f"{first.smiles[:60]!r}: {first.reason}"
+            f"{'1 row' if len(table.skipped) == 1 else f'{len(table.skipped)} rows'} left out without a "
+            f"readable SMILES, first row {first.row}, {first.smiles[:60]!r}: {first.reason}"
         )
     return [*table.notes, *lines]
 

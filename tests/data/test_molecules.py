@@ -14,7 +14,7 @@ def test_mirror_images_stay_apart() -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("", "no atoms"),
+        ("", "an empty cell"),
         ("ethanol", "not valid SMILES"),
         ("C1CC", "not valid SMILES"),
         ("CC>>CO", "not valid SMILES"),

@@ -75,13 +75,13 @@ def test_unreadable_rows_are_set_aside_with_their_place_and_reason(tmp_path: Pat
     assert table.smiles == ("C", "CC")
     assert table.skipped == (
         SkippedRow(2, "xyz", "not valid SMILES", "t.csv"),
-        SkippedRow(3, "", "no atoms", "t.csv"),
+        SkippedRow(3, "", "an empty cell", "t.csv"),
     )
     write_skipped(table, tmp_path / "skipped.csv")
     assert (tmp_path / "skipped.csv").read_text().splitlines() == [
         "file,row,smiles,reason",
         "t.csv,2,xyz,not valid SMILES",
-        "t.csv,3,,no atoms",
+        "t.csv,3,,an empty cell",
     ]
 
 
@@ -141,8 +141,8 @@ def test_a_file_that_is_not_there_or_of_another_kind_is_refused(tmp_path: Path) 
 def test_a_file_that_cannot_be_parsed_is_refused(tmp_path: Path) -> None:
     (tmp_path / "empty.csv").touch()
     assert "No columns" in refusal(tmp_path / "empty.csv")
-    (tmp_path / "latin.csv").write_bytes("smiles,µ\nC,1\n".encode("latin-1"))
-    assert "save it as UTF-8" in refusal(tmp_path / "latin.csv")
+    (tmp_path / "gbk.csv").write_bytes("smiles,活性\nC,1\n".encode("gbk"))
+    assert "save it as UTF-8" in refusal(tmp_path / "gbk.csv")
     (tmp_path / "ragged.csv").write_text("smiles,y\nC,1\nCC,2,3\n")
     assert "got 3 in row 2" in refusal(tmp_path / "ragged.csv")
     (tmp_path / "long.csv").write_text("smiles,y\nC,1,2\nCC,2,3\n")

@@ -58,7 +58,8 @@ def _overview(audit: Audit) -> list[str]:
         f"rows repeated a molecule (--duplicates {audit.duplicates}, --standardize {audit.standardize})"
     ]
     if audit.skipped:
-        lines.append(f"{audit.skipped} rows left out, whose SMILES cannot be read: {audit.first_skipped}")
+        rows = "1 row" if audit.skipped == 1 else f"{audit.skipped} rows"
+        lines.append(f"{rows} left out without a readable SMILES, first {audit.first_skipped}")
     lines += list(audit.notes)
     shared = (
         ""

@@ -15,12 +15,22 @@ import numpy as np
 
 from gradprobe.data.formats.compressed import read_bytes
 from gradprobe.data.formats.encoding import decode
-from gradprobe.data.formats.raw import Progress, RawTable, check_size, objects
+from gradprobe.data.formats.raw import (
+    Progress,
+    RawTable,
+    check_size,
+    lines_above,
+    names_smiles,
+    objects,
+)
 from gradprobe.errors import InputError
 
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _SNIFFED_LINES = 30
 _BLOCK = 20_000
+# Drawings and spectra in a cell are longer than the 131,072 characters that Python's reader allows.
+_LONGEST_CELL = 50_000_000
+_HEADER_WITHIN = 15
 _DECIMAL_COMMA = re.compile(r"\s*[-+]?(0,\d+|\d+,(\d{1,2}|\d{4,}))\s*")
 
 
@@ -33,9 +43,10 @@ def read_delimited(path: Path, *, smiles: str | None, progress: Progress | None 
         InputError: no header, a row with more cells than the header has names, or quotes that do not close.
         UnicodeDecodeError: text that is neither UTF-8 nor UTF-16.
     """
-    del smiles  # every column is read
     text, notes = decode(read_bytes(path))
     text, separator = _without_hint(text)
+    text, above = _without_lines_above(text, smiles)
+    notes += above
     separator = separator or _separator(text)
     lines = text.count("\n") + 1
     rows = _rows(text, separator)
@@ -102,6 +113,7 @@ def _rows(text: str, separator: str) -> Iterator[list[str]]:
         csv.QUOTE_NONE if separator == "\t" and _stray_quotes(text) else csv.QUOTE_MINIMAL
     )
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True, quoting=quoting)
+    usual = csv.field_size_limit(_LONGEST_CELL)
     try:
         for cells in reader:
             if cells:
@@ -111,6 +123,8 @@ def _rows(text: str, separator: str) -> Iterator[list[str]]:
             f"path: expected rows of cells, got line {reader.line_num} with {error}; look for a "
             "quote that does not close"
         ) from error
+    finally:
+        csv.field_size_limit(usual)
 
 
 def _stray_quotes(text: str) -> bool:
@@ -122,6 +136,24 @@ def _without_hint(text: str) -> tuple[str, str]:
     """The text less Excel's first line `sep=;`, and the separator that it names."""
     hint = re.match(r'"?sep=(.)"?\r?\n', text)
     return (text[hint.end() :], hint.group(1)) if hint and hint.group(1) in _SEPARATORS else (text, "")
+
+
+def _without_lines_above(text: str, smiles: str | None) -> tuple[str, tuple[str, ...]]:
+    """The text from its header on, and a note on the title or comments above it.
+
+    Where the first line names no column of SMILES, the header is the first of the next lines that does.
+    """
+    lines = text[:200_000].splitlines(keepends=True)[:_HEADER_WITHIN]
+    places = [
+        place
+        for place, line in enumerate(lines)
+        if any(names_smiles(cell, smiles) for cell in re.split(r"[,;\t|]", line))
+    ]
+    filled = [line.strip(' ,;\t|"\r\n') for line in lines[: places[0] if places else 0]]
+    if not places or not any(filled):
+        return text, ()
+    first = next(line for line in filled if line)
+    return text[len("".join(lines[: places[0]])) :], (lines_above(len([f for f in filled if f]), first),)
 
 
 def _separator(text: str) -> str:

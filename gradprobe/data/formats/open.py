@@ -61,7 +61,7 @@ def read_cells(path: Path, *, smiles: str | None = None, progress: Progress | No
     except InputError:
         raise
     except UnicodeDecodeError as error:
-        raise InputError(f"path: expected UTF-8, got {path} ({error.reason}); save it as UTF-8") from error
+        raise InputError(f"path: expected UTF-8, got {path} in another encoding; save it as UTF-8") from error
     except _UNREADABLE as error:
         raise InputError(
             f"path: expected a table that can be read, got {path} ({quoted(error)[:300]})"

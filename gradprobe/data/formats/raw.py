@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -48,6 +49,27 @@ def check_size(rows: int, columns: int) -> None:
             f"path: expected at most {MAX_CELLS:,} cells, got {rows:,} rows or more of {columns:,} columns; "
             "keep the columns that matter, or split the file"
         )
+
+
+def names_smiles(cell: object, smiles: str | None) -> bool:
+    """Whether a cell of a header names the column of SMILES: as `smiles`, or with that word in it.
+
+    >>> names_smiles("Canonical SMILES", None), names_smiles("SMILES of all compounds: see page 2", None)
+    (True, False)
+    """
+    text = str(cell).strip().strip('"').strip()
+    if smiles is not None:
+        return text == smiles
+    return (
+        re.fullmatch(r"[\w.()#-]*( [\w.()#-]+)?( )?smiles( ?[\w.()#-]+){0,2}", text, re.IGNORECASE)
+        is not None
+    )
+
+
+def lines_above(count: int, first: str) -> str:
+    """What a note says of lines above the header."""
+    what = "1 line above the header was" if count == 1 else f"{count} lines above the header were"
+    return f"{what} not read, first {first[:60]!r}"
 
 
 def objects(cells: Sequence[object]) -> np.ndarray[Any, Any]:

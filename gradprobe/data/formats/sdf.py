@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from gradprobe.data.formats.compressed import read_bytes
+from gradprobe.data.formats.encoding import decode
 from gradprobe.data.formats.raw import Progress, RawTable, check_size, objects
 from gradprobe.errors import InputError, missing_extra
 
@@ -34,7 +35,8 @@ def read_sdf(path: Path, *, smiles: str | None, progress: Progress | None = None
     from gradprobe.data.molecules import write_smiles
 
     column = smiles or "smiles"
-    content = read_bytes(path)
+    text, notes = decode(read_bytes(path))
+    content = text.encode()
     count = content.count(b"$$$$")
     structures: list[str] = []
     properties: dict[str, dict[int, str]] = {}
@@ -48,12 +50,15 @@ def read_sdf(path: Path, *, smiles: str | None, progress: Progress | None = None
                 progress("molecules", row, count)
     if not structures:
         raise InputError(f"path: expected records of molecules, got none in {path}")
-    own = properties.pop(column, None)
+    if properties.pop(column, None):
+        notes += (f"the structures were read; the property {column!r} was not",)
+    if len(structures) > count and count:
+        notes += ("the file ends within a record, without $$$$: its end may be missing",)
     check_size(len(structures), len(properties) + 1)
     rows = range(len(structures))
     return RawTable(
         (column, *(name.strip() for name in properties)),
         (objects(structures), *(objects([cells.get(row) for row in rows]) for cells in properties.values())),
         np.arange(1, len(structures) + 1),
-        (f"the structures were read; the property {column!r} was not",) if own else (),
+        notes,
     )

@@ -194,3 +194,85 @@ def test_rows_shorter_than_the_header_are_said(tmp_path: Path) -> None:
     found = read_table(tmp_path / "t.csv")
     assert found.notes == ("1 rows are shorter than the header, first row 2: their ends are missing",)
     np.testing.assert_array_equal(found.labels, [[1, 2], [2, np.nan], [3, 1]])
+
+
+@pytest.mark.parametrize(
+    "name", ["IC50 (µM)", "±", "Löslichkeit", "Température °C", "“quoted” – note", "Größe"]
+)
+def test_windows_1252_text_is_read_and_said(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes(FRAME.assign(**{name: [1.5, 2.5, 4.0]}).to_csv(index=False).encode("cp1252"))
+    found = read_table(path)
+    assert found.tasks == ("y", "c", name)
+    assert found.notes == ("read as Windows-1252: it is not UTF-8",)
+
+
+@pytest.mark.parametrize(
+    ("name", "encoding"),
+    [
+        ("溶解度", "shift_jis"),
+        ("活性", "gbk"),
+        ("IC50 (µM)", "cp437"),
+        ("активность", "cp1251"),
+        ("활성", "euc-kr"),
+    ],
+)
+def test_text_in_an_encoding_that_is_not_western_is_refused(tmp_path: Path, name: str, encoding: str) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes(FRAME.assign(**{name: [1.5, 2.5, 4.0]}).to_csv(index=False).encode(encoding))
+    with pytest.raises(InputError, match=r"another encoding; save it as UTF-8"):
+        read_table(path)
+
+
+def test_utf_32_is_read_and_packed_files_under_a_plain_name_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes(PLAIN.encode("utf-32"))
+    same(read_table(path))
+    path.write_bytes(gzip.compress(PLAIN.encode()))
+    with pytest.raises(InputError, match=r"a gzipped file: end its name in \.gz"):
+        read_table(path)
+
+
+@pytest.mark.parametrize(
+    "above", ["Report of 2021\n", "# a, b\n\n# c\n", "Title;;;\n;;;\n", "structure,a,b\n"]
+)
+def test_lines_above_the_header_are_skipped_and_said(tmp_path: Path, above: str) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(above + PLAIN)
+    found = read_table(path)
+    same(found)
+    assert "above the header" in found.notes[0]
+    path.write_text(PLAIN.replace("CCN", "smiles"))
+    assert read_table(path).notes == ()
+
+
+def test_a_workbook_is_read_from_the_sheet_and_the_line_that_name_smiles(tmp_path: Path) -> None:
+    path = tmp_path / "t.xlsx"
+    with pd.ExcelWriter(path) as book:
+        pd.DataFrame({"about": ["this file"]}).to_excel(book, sheet_name="Read me", index=False)
+        FRAME.to_excel(book, sheet_name="Data", index=False, startrow=2)
+        book.sheets["Data"]["A1"] = "Report of 2021"
+    found = read_table(path)
+    same(found)
+    assert found.notes == (
+        "1 line above the header was not read, first 'Report of 2021'",
+        "sheet 'Data' was read, not 'Read me'",
+    )
+
+
+def test_formulas_without_stored_values_are_said(tmp_path: Path) -> None:
+    import openpyxl
+
+    book = openpyxl.Workbook()
+    for row in (["smiles", "y", "c"], ["CCO", 1.5, 1], ["CC", "=1+1", 0], ["CCN", -2.25, 1]):
+        book.active.append(row)
+    book.save(tmp_path / "t.xlsx")
+    found = read_table(tmp_path / "t.xlsx")
+    same(found)
+    assert found.notes[0].startswith("1 formula has no stored value and read as empty")
+
+
+def test_a_cell_of_many_characters_is_no_broken_quote(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    FRAME.assign(drawing=["x" * 300_000, "", ""]).to_csv(path, index=False)
+    same(read_table(path))
