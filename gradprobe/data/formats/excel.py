@@ -67,7 +67,7 @@ def _first_sheet(book: Any, path: Path, smiles: str | None, progress: Progress |
             check_size(len(rows), max(map(len, rows)))
             start = _header(rows, smiles)
             above = [next(c for c in row if c is not None) for row in rows[:start] if any(map(_filled, row))]
-            notes = (lines_above(len(above), str(above[0])),) if above else ()
+            notes: tuple[str, ...] = (lines_above(len(above), str(above[0])),) if above else ()
             notes += _without_values(path)
             return _table(rows[start:], sheet.title, [other.title for other in book.worksheets], notes)
     raise InputError(f"path: expected a sheet with cells in {path}, got none")
