@@ -136,6 +136,8 @@ def _write(table: MoleculeTable, out: Path) -> None:
     skipped = _for_skipped(out)
     write_table(table, out)
     typer.echo(f"{out}: {len(table.smiles)} molecules, {len(table.tasks)} tasks, {table.merged} rows merged")
+    for note in table.notes:
+        typer.echo(note)
     if table.skipped:
         write_skipped(table, skipped)
         typer.echo(f"{skipped}: {len(table.skipped)} rows left out, with the reason for each")

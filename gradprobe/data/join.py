@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -62,7 +62,12 @@ def join_tables(
         )
         for source, own in zip(sources, tasks, strict=True)
     ]
-    return _outer_join(tables, tasks)
+    notes = [
+        f"{source.path.name}: {note}"
+        for source, table in zip(sources, tables, strict=True)
+        for note in (*table.notes, *_said_of(table))
+    ]
+    return replace(_outer_join(tables, tasks), notes=tuple(notes))
 
 
 def files_of(paths: Sequence[str | Path]) -> list[Path]:
@@ -104,6 +109,15 @@ def _task_names(sources: Sequence[_Source]) -> list[tuple[str, ...]]:
     if repeated:
         raise InputError(f"join: expected distinct file names, got {listed(repeated)} twice; rename a file")
     return names
+
+
+def _said_of(table: MoleculeTable) -> list[str]:
+    """A line for every column taken whose cells had to be converted, or that may be wrong."""
+    return [
+        f"{decision.column}: {decision.sentence()}"
+        for decision in table.decisions
+        if decision.column in table.tasks and (decision.conversions or decision.warnings)
+    ]
 
 
 def _outer_join(tables: Sequence[MoleculeTable], tasks: Sequence[tuple[str, ...]]) -> MoleculeTable:

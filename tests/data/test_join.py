@@ -61,3 +61,13 @@ def test_each_file_may_name_a_column_of_its_own(tmp_path: Path) -> None:
     assert table.tasks == ("pIC50", "logD")
     np.testing.assert_allclose(table.labels, [[5.0, np.nan], [6.0, np.log10(2.0)], [np.nan, np.log10(3.0)]])
     assert join_tables([f"{one}:pIC50", f"{two}:pIC50"]).tasks == ("one.pIC50", "two.pIC50")
+
+
+def test_a_joined_table_says_what_was_made_of_the_columns_of_each_file(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("smiles,y\nCC,<5\nCCO,6.5\n")
+    (tmp_path / "b.csv").write_text("A report\nsmiles,z\nCC,1.5\n")
+    joined = join_tables([f"{tmp_path / 'a.csv'}:y", f"{tmp_path / 'b.csv'}:z"])
+    assert joined.notes == (
+        "a.csv: y: task: 1 bounds such as <5 left out",
+        "b.csv: 1 line above the header was not read, first 'A report'",
+    )
