@@ -291,8 +291,8 @@ def _rows(
     """A row for each of some tasks; of None for those without a loss here."""
     none: Row = [None] * len(shared.parameters)
     own = engine.capture(list(losses.values()), shared).jacobian().rows if losses else []
-    found = dict(zip(losses, own, strict=True))
-    return [found.get(name, none) for name in names]
+    row_of = dict(zip(losses, own, strict=True))
+    return [row_of.get(name, none) for name in names]
 
 
 def _unscaled(capture: Capture, scale: float) -> FloatArray:
