@@ -109,6 +109,7 @@ def join_data(
         list[str] | None, typer.Option(help="A column of labels in every file without one; repeat.")
     ] = None,
     log10: Annotated[list[str] | None, typer.Option(help="A task, or TASK:OFFSET; repeat.")] = None,
+    standardize: Standardize = None,
     out: Annotated[Path, typer.Option(help="The CSV or Parquet file to write.")],
 ) -> None:
     """Make one table of columns of several files."""
@@ -117,7 +118,9 @@ def join_data(
     from gradprobe.data.writing import check_not_input
 
     check_not_input(out, files_of(tables))
-    _write(join_tables(tables, smiles=smiles, values=value or (), log10=log10 or ()), out)
+    options = table_options(standardize=standardize)
+    joined = join_tables(tables, smiles=smiles, values=value or (), log10=log10 or (), options=options)
+    _write(joined, out)
 
 
 @app.command("physchem")

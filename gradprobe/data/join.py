@@ -29,18 +29,18 @@ def join_tables(
 ) -> MoleculeTable:
     """The molecules of several files, with one task for each column of labels taken from them.
 
-    A path may name its column after a colon (`a.csv:pIC50`); `values` are the columns of those that do not.
-    An outer join on canonical SMILES: a molecule carries the labels of every file that has it. Repeats
-    within a file are merged as in `read_table`. A task is named after its file (`caco2.csv`: `caco2`), with
-    several value columns after both (`caco2.Y`); with a colon after its column, or after both where two
-    files have a column of that name. `log10` names tasks to take the decimal logarithm of, as `TASK` or
-    `TASK:OFFSET`. `smiles` is the column of SMILES; None finds it in each file. Skipped and merged rows add
-    up.
+    A path may name its column after a colon (`a.csv:pIC50`), and come again with another; `values` are the
+    columns of those that do not. An outer join on canonical SMILES: a molecule carries the labels of every
+    file that has it. Repeats within a file are merged as in `read_table`. A task is named after its file
+    (`caco2.csv`: `caco2`), with several value columns after both (`caco2.Y`); with a colon after its column,
+    or after both where two files have a column of that name. `log10` names tasks to take the decimal
+    logarithm of, as `TASK` or `TASK:OFFSET`. `smiles` is the column of SMILES; None finds it in each file.
+    Skipped and merged rows add up.
 
     Raises:
         InputError: no files or columns, two tasks of one name, or a file that `read_table` refuses.
     """
-    sources = [_source(path, values) for path in paths]
+    sources = _grouped([_source(path, values) for path in paths])
     if not sources or any(not source.columns for source in sources):
         raise InputError(
             f"join: expected files and a value column, got {len(sources)} files and {len(values)} columns; "
@@ -89,6 +89,23 @@ def _source(path: str | Path, values: Sequence[str]) -> _Source:
     if colon and column and not whole.exists() and Path(before).exists():
         return _Source(Path(before), (column,), named=True)
     return _Source(whole, tuple(dict.fromkeys(values)), named=False)
+
+
+def _grouped(sources: Sequence[_Source]) -> list[_Source]:
+    """One source a file that was named with several columns, so that it is read once."""
+    columns: dict[Path, dict[str, None]] = {}
+    for source in sources:
+        if source.named:
+            columns.setdefault(source.path, {}).update(dict.fromkeys(source.columns))
+    grouped = {path: _Source(path, tuple(own), named=True) for path, own in columns.items()}
+    # A file named without a column stays as it is: named twice, its task is too, which is refused.
+    return list(
+        {
+            id(chosen): chosen
+            for source in sources
+            for chosen in [grouped[source.path] if source.named else source]
+        }.values()
+    )
 
 
 def _task_names(sources: Sequence[_Source]) -> list[tuple[str, ...]]:
