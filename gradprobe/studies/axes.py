@@ -23,7 +23,6 @@ OPTIONS = (
     "heldout_every",
     "probe_rows",
     "heldout_rows",
-    "precision",
 )
 Axes = Mapping[str, tuple[Scalar, ...]]
 

@@ -61,8 +61,6 @@ class CompareWork:
                 seed=key.seed,
                 observer=observer,
                 progress=desk.progress,
-                accelerator=self.config.accelerator,
-                precision=self.config.precision,
             )
         finally:
             if observer is not None:

@@ -58,15 +58,15 @@ def feature_percentiles(values: FloatArray) -> FloatArray:
     >>> feature_percentiles(np.array([[1.0], [5.0], [5.0], [9.0]])).ravel()
     array([12.5, 50. , 50. , 87.5])
     """
-    percentiles = np.full(values.shape, np.nan)
+    found = np.full(values.shape, np.nan)
     for column in range(values.shape[1]):
         rows = np.flatnonzero(~np.isnan(values[:, column]))
         ordered = np.sort(values[rows, column])
         if rows.size and ordered[0] < ordered[-1]:
             below = np.searchsorted(ordered, values[rows, column], side="left")
             through = np.searchsorted(ordered, values[rows, column], side="right")
-            percentiles[rows, column] = 100.0 * (below + through) / (2 * rows.size)
-    return percentiles
+            found[rows, column] = 100.0 * (below + through) / (2 * rows.size)
+    return found
 
 
 def node_contexts(

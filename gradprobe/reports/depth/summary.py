@@ -12,7 +12,7 @@ from gradprobe.reports.depth.claim import (
     MEASURES,
     MOMENTS,
     PLACES,
-    SimilarityComparison,
+    Comparison,
     compare,
     depth_alone,
 )
@@ -51,7 +51,7 @@ class DepthSummary:
     options: DepthOptions
     cells: tuple[DepthCell, ...]
     gains: Mapping[int, Paired]
-    comparisons: tuple[SimilarityComparison, ...]
+    comparisons: tuple[Comparison, ...]
     depth: BootstrapInterval
     failures: Mapping[str, str]
 
