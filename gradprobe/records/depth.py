@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import AfterValidator
 
 from gradprobe.records.graph import GraphRecord
 from gradprobe.records.manifest import Manifest
@@ -14,7 +15,16 @@ from gradprobe.records.record import Key, Record, Result
 
 Signal = Literal["representation", "gradient"]
 Finding = Literal["oversmoothing", "vanishing", "expansion", "none"]
-Grid = tuple[tuple[float | None, ...], ...]
+_Rows = tuple[tuple[float | None, ...], ...]
+
+
+def _same_lengths(rows: _Rows) -> _Rows:
+    if len({len(row) for row in rows}) > 1:
+        raise ValueError("rows of different lengths")
+    return rows
+
+
+Grid = Annotated[_Rows, AfterValidator(_same_lengths)]
 
 
 class DepthKey(Key):

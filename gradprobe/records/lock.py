@@ -107,5 +107,6 @@ def _refusal(path: Path, holder: Writer | None) -> str:
     )
     return (
         f"out: expected a folder that nobody else writes, got {path.parent}, which is being written {who}; "
-        "wait until it ends, end it, or name another folder with --out"
+        "wait until it ends, end it, or name another folder with --out; if it is long gone, delete "
+        f"{path.name} there"
     )

@@ -58,6 +58,11 @@ class Manifest(Record):
         """The checksum that the content should have."""
         return digest_of(self.model_dump(mode="json", exclude={"checksum"}))
 
+    @property
+    def shared(self) -> Record:
+        """The part of the identity that a report shows, in kinds that have one."""
+        return Record()
+
     def settings_of(self, key: Key) -> dict[str, Any]:  # noqa: ARG002 - kinds with axes use it
         """What results.csv says of a cell besides its result, by column."""
         return {}

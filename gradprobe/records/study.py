@@ -116,6 +116,7 @@ def _validated(content: Mapping[str, Any], source: Path) -> Manifest:
     kind = kind_of(content.get("kind"), str(source))
     try:
         manifest: Manifest = kind.manifest.model_validate(content)
+        _ = manifest.shared  # reports read it: what is wrong with it is named here
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(map(str, first["loc"]))

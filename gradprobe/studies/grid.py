@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import threading
@@ -11,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from gradprobe.errors import reason_for
+from gradprobe.errors import TrainingError, reason_for
 from gradprobe.records.cell import CellFailure, CellProgress, CellStamp, stamp_files
 from gradprobe.records.lock import Lock, locked
 from gradprobe.records.manifest import Manifest
@@ -91,11 +92,12 @@ def run_study(
 
     Raises:
         InputError: a negative number of jobs, or another process writes the folder.
-        TrainingError: a process was killed from outside; finished cells are kept.
+        TrainingError: a process was killed from outside, or the folder cannot be written any more; finished
+            cells are kept.
         MissingExtraError: joblib is not installed.
     """
     check_jobs(jobs)
-    with locked(plan.folder.lock, run=plan.run) as lock:
+    with _disk_faults_named(plan.folder.path), locked(plan.folder.lock, run=plan.run) as lock:
         manifest, notes = open_folder(plan.folder, plan.kind, plan.manifest)
         study = read_cells(plan.folder, manifest)
         keeper = _Keeper(plan, study)
@@ -253,6 +255,18 @@ def _watching(keeper: _Keeper[M, K, R], lock: Lock, watch: Watch | None) -> Iter
         thread.join()
         if watch is not None:
             watch(keeper.progress())
+
+
+@contextmanager
+def _disk_faults_named(folder: Path) -> Iterator[None]:
+    """One sentence with the remedy where the folder cannot be written, as when the disk is full."""
+    try:
+        yield
+    except OSError as error:
+        raise TrainingError(
+            f"out: {folder} cannot be written ({os.strerror(error.errno or 0)}); cells that finished are "
+            "kept: make room or put the folder back, and run the same command again"
+        ) from error
 
 
 def _clear(place: Path) -> None:

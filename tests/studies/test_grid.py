@@ -1,6 +1,7 @@
 """One runner for every kind of study: what is kept, resumed, refused, named."""
 
 import csv
+import errno
 import hashlib
 import json
 import os
@@ -18,7 +19,7 @@ from typing import Any, ClassVar
 import pytest
 import torch
 
-from gradprobe.errors import InputError
+from gradprobe.errors import InputError, TrainingError
 from gradprobe.records.kinds import KINDS, Kind
 from gradprobe.records.lock import Writer, locked
 from gradprobe.records.manifest import Manifest
@@ -163,6 +164,26 @@ def test_a_failure_is_kept_with_its_reason_and_goes_when_the_cell_succeeds(folde
     assert states(folder) == {0: "finished", 1: "failed", 2: "finished"}
     assert not run(folder, 0, 1, 2).failures
     assert not list(folder.glob("cells/*/failed.json"))
+
+
+@pytest.mark.parametrize("full", ["result.json", "failed.json", "cell.json", "results.csv"])
+def test_a_disk_that_fills_up_is_one_sentence_and_keeps_finished_cells(
+    folder: Path, full: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(folder, 0)
+    replace = Path.replace
+
+    def fail(source: Path, target: Path) -> Path:
+        if Path(target).name == full and (full == "results.csv" or "n1-" in str(target)):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return replace(source, target)
+
+    with monkeypatch.context() as disk:
+        disk.setattr(Path, "replace", fail)
+        with pytest.raises(TrainingError, match=r"cannot be written \(No space left on device\); cells that"):
+            run(folder, 0, 1, broken=1 if full == "failed.json" else -1)
+    assert squares(run(folder, 0, 1)) == {0: 0.0, 1: 1.0}
+    assert ran(folder).count(0) == 1
 
 
 def test_an_old_failure_beside_a_result_counts_for_nothing(folder: Path) -> None:

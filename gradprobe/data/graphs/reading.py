@@ -16,6 +16,8 @@ from gradprobe.data.suggest import did_you_mean, listed
 from gradprobe.errors import InputError
 from gradprobe.geometry.gramian import FloatArray
 
+# What a cell can hold that is neither text nor a number.
+_NEITHER = (bytes, bytearray, list, tuple, dict, set, np.ndarray)
 _PARTS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
 
 
@@ -73,7 +75,21 @@ def _columns(
                 f"{argument}: expected a column {column!r} in {path}, got {listed(known)}"
                 f"{did_you_mean(column, known)}"
             )
+    for column in map(str, frame.columns):
+        _check_cells(frame[column], argument, path)
     return frame
+
+
+def _check_cells(cells: pd.Series[Any], argument: str, path: Path) -> None:
+    """Refuse bytes, lists and the like, which Parquet can hold: as text they would be names of nothing."""
+    if cells.dtype.kind not in "OV" and not isinstance(cells.dtype, pd.CategoricalDtype):
+        return
+    for row, cell in zip(cells.index, cells.astype(object), strict=True):
+        if isinstance(cell, _NEITHER):
+            raise InputError(
+                f"{argument}: expected text or numbers in column {str(cells.name)!r} of {path}, got "
+                f"{type(cell).__name__} in row {row}; write it as text"
+            )
 
 
 def _texts(frame: pd.DataFrame, column: str, path: Path) -> list[str]:
@@ -86,7 +102,7 @@ def _texts(frame: pd.DataFrame, column: str, path: Path) -> list[str]:
 
 
 def _text(cell: object) -> str:
-    return f"{cell:g}" if isinstance(cell, float) and cell.is_integer() else str(cell).strip()
+    return f"{cell:.0f}" if isinstance(cell, float) and cell.is_integer() else str(cell).strip()
 
 
 def _ids(pairs: pd.DataFrame, column: str, names: pd.Index[str], path: Path) -> IntArray:
@@ -118,7 +134,9 @@ def _splits(
     if "split" not in frame:
         note = f"splits drawn: ten of 48/32/20 % of each class, seed {seed}"
         return random_splits(labels, seed=seed), (note,)
-    cells = frame["split"].fillna("").astype(str).str.strip().str.lower()
+    cells = (
+        frame["split"].astype(object).where(frame["split"].notna(), "").astype(str).str.strip().str.lower()
+    )
     unknown = sorted(set(cells) - set(_PARTS) - {""})
     if unknown:
         raise InputError(f"split: expected train, validation, test or nothing, got {listed(unknown)}")
@@ -136,6 +154,8 @@ def _features(frame: pd.DataFrame, names: pd.Index[str], path: Path) -> FloatArr
             f"features: expected columns of numbers beside node, label and split in {path}, got none"
         )
     for column in columns:
+        if frame[column].dtype.kind in "mM":
+            raise InputError(f"features: expected numbers in column {column!r} of {path}, got dates or times")
         numbers = pd.to_numeric(frame[column], errors="coerce")
         broken = ~np.isfinite(numbers.to_numpy(dtype=np.float64))
         if broken.any():

@@ -1,3 +1,4 @@
+import pandas as pd
 import pytest
 
 from gradprobe.data.graphs import read_graph
@@ -87,3 +88,40 @@ def test_a_missing_file_is_told(tmp_path):
     (tmp_path / "nodes.csv").write_text(NODES)
     with pytest.raises(InputError, match=r"edges: expected a CSV or Parquet file, got .*none\.csv"):
         read_graph(tmp_path / "none.csv", tmp_path / "nodes.csv")
+
+
+def parquet(tmp_path, **columns):
+    count = 20
+    nodes = {
+        "node": range(count),
+        "label": ["a", "b"] * (count // 2),
+        "split": ["train", "train", "val", "val", "test"] * (count // 5),
+        "x": [0.5] * count,
+    }
+    pd.DataFrame(nodes | columns).to_parquet(tmp_path / "nodes.parquet")
+    edges = pd.DataFrame({"source": range(count - 1), "target": range(1, count)})
+    edges.to_parquet(tmp_path / "edges.parquet")
+    return read_graph(tmp_path / "edges.parquet", tmp_path / "nodes.parquet")
+
+
+@pytest.mark.parametrize("column", ["node", "label", "split", "x"])
+@pytest.mark.parametrize("cell", [[1], b"\xff", {"a": 1}], ids=["list", "bytes", "struct"])
+def test_cells_of_parquet_that_are_neither_text_nor_numbers_are_refused(tmp_path, column, cell):
+    with pytest.raises(InputError, match=f"text or numbers in column '{column}' of .* in row 1; write it"):
+        parquet(tmp_path, **{column: [cell] * 20})
+
+
+def test_dates_are_no_features(tmp_path):
+    with pytest.raises(InputError, match=r"numbers in column 'x' of .* got dates or times"):
+        parquet(tmp_path, x=pd.to_datetime(["2020-01-01"] * 20))
+
+
+def test_a_split_of_numbers_with_gaps_is_refused_in_one_sentence(tmp_path):
+    with pytest.raises(InputError, match=r"split: expected train, validation, test or nothing, got '1\.0'"):
+        parquet(tmp_path, split=[1.0, None] * 10)
+
+
+def test_classes_named_by_whole_numbers_keep_their_digits(tmp_path):
+    dataset = parquet(tmp_path, label=[1234567.0, 1234568.0] * 10)
+    assert dataset.labels.tolist() == [0, 1] * 10
+    assert dataset.notes[0] == "classes in order: 1234567, 1234568"
