@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
-from torch import nn
+from torch import Tensor, nn
 
 from gradprobe.errors import InputError
 from gradprobe.gradients import (
@@ -17,6 +17,7 @@ from gradprobe.gradients import (
     parameter_names,
     select_parameters,
 )
+from gradprobe.gradients.rowwise.graph import AutogradGraph, leaf
 
 _NOTHING = SharedParameters((), (), (), ())
 
@@ -26,7 +27,8 @@ class UpdatedTrunk:
 
     Parameters frozen at first join once they are unfrozen, and replaced ones are followed. With `"auto"`
     there is none until `settle` was given gradients, and again none when a parameter of the model is
-    trained that was not then.
+    trained that was not then. Parameters that no loss reached then (idle experts) may belong to the trunk
+    too: `awakened` says when a loss reaches one, and `settle` then adds to the trunk.
 
     Raises:
         InputError: the trunk is not the model's.
@@ -43,6 +45,7 @@ class UpdatedTrunk:
         if self._names is not None and not self._names:
             raise InputError("shared: expected at least one parameter, got none")
         self._settled: set[str] = set()
+        self._idle: set[str] = set()
         self._last = _NOTHING
 
     def current(self) -> SharedParameters | None:
@@ -57,6 +60,14 @@ class UpdatedTrunk:
             self._last = select_parameters(self._model, chosen) if chosen else _NOTHING
         return self._last
 
+    def awakened(self, losses: Iterable[Tensor]) -> bool:
+        """Whether some loss reaches a parameter that none had reached when the trunk was settled."""
+        if not self._idle:
+            return False
+        now = dict(self._model.named_parameters(remove_duplicate=False))
+        idle = {id(now[name]) for name in self._idle if name in now}
+        return any(id(leaf(node)) in idle for node in AutogradGraph.of(list(losses)).nodes)
+
     def candidates(self) -> SharedParameters:
         """What a trunk is looked for among: all that is trained."""
         return all_parameters(self._model)
@@ -70,8 +81,21 @@ class UpdatedTrunk:
             MeasurementError: nothing is shared, or fewer than two tasks have a gradient to tell it by.
         """
         trunk = find_trunk(capture, tasks, self._model, outputs)
-        everything = self._model.named_parameters(remove_duplicate=False)
-        self._settled = {name for name, parameter in everything if parameter.requires_grad}
+        now = dict(self._model.named_parameters(remove_duplicate=False))
+        if self._names is not None:
+            # What was shared stays shared, idle or not in this step.
+            names = {*self._names, *trunk.names}
+            trunk = select_parameters(
+                self._model, [p for name, p in now.items() if name in names and p.requires_grad]
+            )
+        earlier = self._settled - self._idle
+        self._settled = {name for name, parameter in now.items() if parameter.requires_grad}
+        reached = {
+            name
+            for position, name in enumerate(capture.shared.names)
+            if any(row[position] is not None for row in capture.rows)
+        }
+        self._idle = self._settled - earlier - reached
         self._names, self._last = trunk.names, trunk
         return capture.restricted(trunk)
 

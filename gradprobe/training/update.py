@@ -131,6 +131,8 @@ class CombinedUpdate:
         shares = {task: scale / float(counts[self._tasks.index(task)]) for task in losses}
         scaled = {task: loss * shares[task] for task, loss in losses.items()}
         trunk = self._trunk.current()
+        if int((counts > 0).sum()) > 1 and self._awakened(losses, ranks):
+            trunk = None
         by_gramian = trunk is None or (self._combiner.needs_gramian and len(trunk.names) > 0)
         if trunk is None or by_gramian:
             capture = self._capture(scaled, counts, ranks, trunk)
@@ -145,6 +147,10 @@ class CombinedUpdate:
         heads = self._trunk.heads(trunk)
         raw = self._total(scaled, dict.fromkeys(scaled, 1.0), heads, ranks, keep_graph=False)
         return weights, [*zip(trunk.parameters, combined, strict=True), *zip(heads, raw, strict=True)]
+
+    def _awakened(self, losses: Mapping[str, Tensor], ranks: Ranks | None) -> bool:
+        awakened = self._trunk.awakened(losses.values())
+        return awakened if ranks is None else bool(ranks.sum([float(awakened)])[0])
 
     def _capture(
         self,

@@ -179,6 +179,36 @@ def test_a_trunk_unfrozen_later_is_combined_from_then_on(name, shared):
     )
 
 
+class Experts(nn.Module):
+    """Two experts of which a step uses one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(3)
+        self.stem = nn.Linear(3, 4)
+        self.experts = nn.ModuleList([nn.Linear(4, 5), nn.Linear(4, 5)])
+        self.heads = nn.ModuleDict({task: nn.Linear(5, 1) for task in "ab"})
+
+    def means(self, x, expert):
+        h = torch.tanh(self.experts[expert](torch.tanh(self.stem(x))))
+        return {
+            task: (head(h)[:, 0] - i).square().mean() for i, (task, head) in enumerate(self.heads.items())
+        }
+
+
+@pytest.mark.parametrize("name", ["average", "pcgrad"])
+def test_an_expert_idle_at_first_belongs_to_the_trunk_once_it_is_used(name):
+    auto, named = Experts(), Experts()
+    trunk = [*named.stem.parameters(), *named.experts.parameters()]
+    update, reference = update_of(auto, name, "auto"), update_of(named, name, trunk)
+    for step, expert in enumerate([0, 1, 0, 1]):
+        part = X.split(2)[step]
+        np.testing.assert_allclose(
+            update(auto.means(part, expert)), reference(named.means(part, expert)), rtol=1e-5
+        )
+        assert_grads(auto, grads(named))
+
+
 def test_parameters_put_in_the_place_of_others_are_trained():
     model = Net()
     update = update_of(model)
