@@ -7,7 +7,7 @@ export OMP_NUM_THREADS ?= 1
 LOWEST ?= .venv-lowest
 NEWEST ?= .venv-newest
 
-.PHONY: demo test lint docs clean lowest newest campaign
+.PHONY: demo test lint docs clean lowest newest campaign cluster
 
 .venv/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -55,6 +55,10 @@ lowest newest:
 SHARE ?= 1
 campaign: .venv/.installed
 	$(BIN)/python -m benchmarks.campaign --share $(SHARE)
+
+# Cells on a dask cluster of two processes, one of which is killed.
+cluster: .venv/.installed
+	GRADPROBE_CLUSTER=1 $(BIN)/python -m pytest -q tests/studies/test_dask.py
 
 clean:
 	rm -rf .venv $(LOWEST) $(NEWEST) build site *.egg-info .mypy_cache .ruff_cache .import_linter_cache

@@ -36,39 +36,39 @@ def _least_squares(gramian: FloatArray, dots: FloatArray) -> FloatArray:
     The walk goes from the minimum on one set of positive entries to a lower one on another, so it
     ends; an entry that was tried on the same set before has only rounding left to gain.
     """
-    found = np.zeros(dots.size)
+    solution = np.zeros(dots.size)
     tried: set[tuple[bytes, int]] = set()
     while True:
-        face = found > 0.0
-        falls = -(dots + gramian @ found)
+        face = solution > 0.0
+        falls = -(dots + gramian @ solution)
         falls[face] = 0.0
         for entry in np.argsort(-falls):
-            noise = rounding(gramian) * (1.0 + found.sum())
+            noise = rounding(gramian) * (1.0 + solution.sum())
             if falls[entry] <= noise:
-                return found
+                return solution
             if (face.tobytes(), int(entry)) not in tried:
                 tried.add((face.tobytes(), int(entry)))
                 break
         else:
-            return found
+            return solution
         face[entry] = True
-        found = _descend(gramian, dots, found, face)
+        solution = _descend(gramian, dots, solution, face)
 
 
 def _descend(gramian: FloatArray, dots: FloatArray, start: FloatArray, face: BoolArray) -> FloatArray:
     """Walk from `start` [k] towards the minimum on `face` [k], leaving behind the entries that reach zero."""
-    found = start.copy()
+    solution = start.copy()
     while True:
         index = np.flatnonzero(face)
         target = np.linalg.lstsq(gramian[np.ix_(index, index)], -dots[index])[0]
-        here = found[index]
+        here = solution[index]
         falling = target <= 0.0
         if not falling.any():
-            found[index] = target
-            return found
+            solution[index] = target
+            return solution
         ratios = np.where(falling, here / np.where(here > target, here - target, 1.0), np.inf)
         step = float(ratios.min())
         here = here + step * (target - here)
         here[ratios <= step] = 0.0
-        found[index] = here
+        solution[index] = here
         face[index[here <= 0.0]] = False

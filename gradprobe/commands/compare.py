@@ -72,6 +72,12 @@ def compare(  # noqa: PLR0913 - a command has as many options as a study
         int | None,
         typer.Option(help="Validation rows beside each measured minibatch; 0: none. Default: batch size."),
     ] = None,
+    accelerator: Annotated[
+        str | None, typer.Option(help="cpu, gpu or auto; cells side by side share a GPU.")
+    ] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="32-true or bf16-mixed, for forward and backward passes.")
+    ] = None,
     preset: Annotated[
         str | None,
         typer.Option(help="A study with claims to test, such as scaling; other options come before its own."),
@@ -88,6 +94,10 @@ def compare(  # noqa: PLR0913 - a command has as many options as a study
         str | None, typer.Option(help="Which auxiliaries come first: given, relatedness or size.")
     ] = None,
     jobs: Annotated[int, typer.Option(help="Cells that run side by side; results do not depend on it.")] = 0,
+    backend: Annotated[
+        str, typer.Option(help="A backend of joblib: loky on this machine, dask on a cluster.")
+    ] = "loky",
+    scheduler: Annotated[str | None, typer.Option(help="The address of dask's scheduler.")] = None,
     config: Annotated[
         Path | None, typer.Option(help="A TOML file with these options, except jobs and out.")
     ] = None,
@@ -126,12 +136,14 @@ def compare(  # noqa: PLR0913 - a command has as many options as a study
         "probe_rows": probe_rows,
         "heldout_rows": heldout_rows,
         "vary": read_axes(vary) if vary else None,
+        "accelerator": accelerator,
+        "precision": precision,
         "preset": preset,
         "one_at_a_time": one_at_a_time,
         "order": order,
     }
     options |= given_options(**given)
-    _run(make_config(**options), out or Path("runs") / "compare", jobs)
+    _run(make_config(**options), out or Path("runs") / "compare", jobs, backend=backend, scheduler=scheduler)
 
 
 def demo(
@@ -165,7 +177,9 @@ def _run_synthetic(folder: Path) -> None:
     publish(load(run_synthetic_demo(folder)), {}, SafeConsole())
 
 
-def _run(config: StudyConfig, out: Path, jobs: int) -> None:
+def _run(
+    config: StudyConfig, out: Path, jobs: int, *, backend: str = "loky", scheduler: str | None = None
+) -> None:
     from gradprobe.data.audit import audit_in_brief
     from gradprobe.reports.compare.audit import read_audit
     from gradprobe.studies import plan_study
@@ -176,4 +190,4 @@ def _run(config: StudyConfig, out: Path, jobs: int) -> None:
     audit = read_audit(plan.folder.path)
     for line in () if audit is None else audit_in_brief(audit):
         console.print(line, soft_wrap=True, highlight=False, markup=False)
-    run_and_report(plan, jobs, strict=False)
+    run_and_report(plan, jobs, strict=False, backend=backend, scheduler=scheduler)

@@ -109,6 +109,7 @@ def join_data(
         list[str] | None, typer.Option(help="A column of labels in every file without one; repeat.")
     ] = None,
     log10: Annotated[list[str] | None, typer.Option(help="A task, or TASK:OFFSET; repeat.")] = None,
+    standardize: Standardize = None,
     out: Annotated[Path, typer.Option(help="The CSV or Parquet file to write.")],
 ) -> None:
     """Make one table of columns of several files."""
@@ -117,7 +118,9 @@ def join_data(
     from gradprobe.data.writing import check_not_input
 
     check_not_input(out, files_of(tables))
-    _write(join_tables(tables, smiles=smiles, values=value or (), log10=log10 or ()), out)
+    options = table_options(standardize=standardize)
+    joined = join_tables(tables, smiles=smiles, values=value or (), log10=log10 or (), options=options)
+    _write(joined, out)
 
 
 @app.command("physchem")
@@ -136,6 +139,8 @@ def _write(table: MoleculeTable, out: Path) -> None:
     skipped = _for_skipped(out)
     write_table(table, out)
     typer.echo(f"{out}: {len(table.smiles)} molecules, {len(table.tasks)} tasks, {table.merged} rows merged")
+    for note in table.notes:
+        typer.echo(note)
     if table.skipped:
         write_skipped(table, skipped)
         typer.echo(f"{skipped}: {len(table.skipped)} rows left out, with the reason for each")

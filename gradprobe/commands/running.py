@@ -24,12 +24,15 @@ def run_and_report(
     *,
     finish: Finish | None = None,
     strict: bool = True,
+    backend: str = "loky",
+    scheduler: str | None = None,
 ) -> None:
     """Run a study with bars on the screen, then show and write its report from what lies in its folder.
 
     Ctrl-C ends the command and says how to resume. `finish` adds to the folder before the report. Cells that
     fail are named, and the command ends with exit code 1: after any failure if `strict`, else only where no
-    cell has finished.
+    cell has finished. `backend` is joblib's, `scheduler` the address of dask's; on any backend but `loky`
+    cells may run on other machines, so what they leave comes back with their result.
     """
     from gradprobe.reports import load
     from gradprobe.studies.grid import run_study
@@ -38,7 +41,14 @@ def run_and_report(
     console = SafeConsole()
     try:
         with progress_bars(console) as watch:
-            outcome = run_study(plan, jobs=jobs, watch=watch)
+            outcome = run_study(
+                plan,
+                jobs=jobs,
+                watch=watch,
+                backend=backend,
+                scheduler=scheduler,
+                shared_disk=backend == "loky",
+            )
     except KeyboardInterrupt:
         console.print("\ninterrupted; run the same command again to resume")
         sys.exit(130)

@@ -61,10 +61,10 @@ def physchem() -> MoleculeTable:
     properties = _properties()
     smiles = _registered_smiles()
     numbers = [number for number in properties.index if number in smiles]
-    found = list(_organics(numbers, smiles))
+    organics = list(_organics(numbers, smiles))
     return merge_rows(
-        [text for _, text in found],
-        properties.loc[[number for number, _ in found]].to_numpy(dtype=np.float64),
+        [text for _, text in organics],
+        properties.loc[[number for number, _ in organics]].to_numpy(dtype=np.float64),
         dict.fromkeys(_ORIGINS, "regression"),
         origins=_ORIGINS,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -29,18 +29,18 @@ def join_tables(
 ) -> MoleculeTable:
     """The molecules of several files, with one task for each column of labels taken from them.
 
-    A path may name its column after a colon (`a.csv:pIC50`); `values` are the columns of those that do not.
-    An outer join on canonical SMILES: a molecule carries the labels of every file that has it. Repeats
-    within a file are merged as in `read_table`. A task is named after its file (`caco2.csv`: `caco2`), with
-    several value columns after both (`caco2.Y`); with a colon after its column, or after both where two
-    files have a column of that name. `log10` names tasks to take the decimal logarithm of, as `TASK` or
-    `TASK:OFFSET`. `smiles` is the column of SMILES; None finds it in each file. Skipped and merged rows add
-    up.
+    A path may name its column after a colon (`a.csv:pIC50`), and come again with another; `values` are the
+    columns of those that do not. An outer join on canonical SMILES: a molecule carries the labels of every
+    file that has it. Repeats within a file are merged as in `read_table`. A task is named after its file
+    (`caco2.csv`: `caco2`), with several value columns after both (`caco2.Y`); with a colon after its column,
+    or after both where two files have a column of that name. `log10` names tasks to take the decimal
+    logarithm of, as `TASK` or `TASK:OFFSET`. `smiles` is the column of SMILES; None finds it in each file.
+    Skipped and merged rows add up.
 
     Raises:
         InputError: no files or columns, two tasks of one name, or a file that `read_table` refuses.
     """
-    sources = [_source(path, values) for path in paths]
+    sources = _grouped([_source(path, values) for path in paths])
     if not sources or any(not source.columns for source in sources):
         raise InputError(
             f"join: expected files and a value column, got {len(sources)} files and {len(values)} columns; "
@@ -62,7 +62,12 @@ def join_tables(
         )
         for source, own in zip(sources, tasks, strict=True)
     ]
-    return _outer_join(tables, tasks)
+    notes = [
+        f"{source.path.name}: {note}"
+        for source, table in zip(sources, tables, strict=True)
+        for note in (*table.notes, *_said_of(table))
+    ]
+    return replace(_outer_join(tables, tasks), notes=tuple(notes))
 
 
 def files_of(paths: Sequence[str | Path]) -> list[Path]:
@@ -86,6 +91,23 @@ def _source(path: str | Path, values: Sequence[str]) -> _Source:
     return _Source(whole, tuple(dict.fromkeys(values)), named=False)
 
 
+def _grouped(sources: Sequence[_Source]) -> list[_Source]:
+    """One source a file that was named with several columns, so that it is read once."""
+    columns: dict[Path, dict[str, None]] = {}
+    for source in sources:
+        if source.named:
+            columns.setdefault(source.path, {}).update(dict.fromkeys(source.columns))
+    grouped = {path: _Source(path, tuple(own), named=True) for path, own in columns.items()}
+    # A file named without a column stays as it is: named twice, its task is too, which is refused.
+    return list(
+        {
+            id(chosen): chosen
+            for source in sources
+            for chosen in [grouped[source.path] if source.named else source]
+        }.values()
+    )
+
+
 def _task_names(sources: Sequence[_Source]) -> list[tuple[str, ...]]:
     """The task that each column of each file becomes."""
     shared = Counter(column for source in sources if source.named for column in source.columns)
@@ -104,6 +126,15 @@ def _task_names(sources: Sequence[_Source]) -> list[tuple[str, ...]]:
     if repeated:
         raise InputError(f"join: expected distinct file names, got {listed(repeated)} twice; rename a file")
     return names
+
+
+def _said_of(table: MoleculeTable) -> list[str]:
+    """A line for every column taken whose cells had to be converted, or that may be wrong."""
+    return [
+        f"{decision.column}: {decision.sentence()}"
+        for decision in table.decisions
+        if decision.column in table.tasks and (decision.conversions or decision.warnings)
+    ]
 
 
 def _outer_join(tables: Sequence[MoleculeTable], tasks: Sequence[tuple[str, ...]]) -> MoleculeTable:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from statistics import median
 
 from gradprobe.decisions.course import AVERAGE, Run
 
@@ -40,13 +41,16 @@ class Ledger:
         return sum(ended.seconds for ended in self.runs.values())
 
     def seconds_of(self, action: str) -> float | None:
-        """The mean time of the action's full trainings that did not fail; None where there is none."""
+        """The median time of the action's full trainings that did not fail; None where there is none.
+
+        The first training of a process also loads libraries, which a mean would charge the action with.
+        """
         times = [
             ended.seconds
             for run, ended in self.runs.items()
             if run.action == action and run.share == 1.0 and not math.isnan(ended.score)
         ]
-        return sum(times) / len(times) if times else None
+        return median(times) if times else None
 
     def relative_cost(self, action: str) -> float | None:
         """The action's time over averaging's; None where one of them was not trained."""

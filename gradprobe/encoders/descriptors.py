@@ -111,8 +111,8 @@ def descriptor_features(smiles: Sequence[str], cache: Path | None) -> Descriptor
         # Some descriptors parse fragments of their own and would warn about each on stderr.
         with BlockLogs():
             for row, molecule in enumerate(parse_molecules(smiles)):
-                found = calculate(molecule, missingVal=np.nan, silent=True)
-                values[row] = [found[name] for name in names]
+                computed = calculate(molecule, missingVal=np.nan, silent=True)
+                values[row] = [computed[name] for name in names]
         return {"names": np.array(names), "values": values}
 
     recipe = {"features": "rdkit2d", "rdkit": version_of("rdkit")}

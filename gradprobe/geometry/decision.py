@@ -276,8 +276,8 @@ def _compare(
     own, average, other = (
         _effects(trials, each, per_length=per_length) for each in (weights, plain, control)
     )
-    found = trials.over_steps(np.stack([own, average, other, own - average, own - other], axis=1))
-    return Comparison(*(found.at(part) for part in range(5)))
+    estimates = trials.over_steps(np.stack([own, average, other, own - average, own - other], axis=1))
+    return Comparison(*(estimates.at(part) for part in range(5)))
 
 
 def _effects(trials: Trials, weights: FloatArray, *, per_length: bool) -> FloatArray:

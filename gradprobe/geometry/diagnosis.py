@@ -50,7 +50,7 @@ def diagnose(
 
     1. expansion: a norm is not finite, or mu (relative times norm) is `EXPANDED` times mu at the start.
        The rows grow apart, not only the matrix.
-    2. oversmoothing: relative mu is `ALIKE` or less at some layer. Whether the norm fell too is said.
+    2. oversmoothing: relative mu is `ALIKE` or less at some layer. The reason says if the norm fell too.
     3. vanishing: a norm is `VANISHED` times the one at the start or less, while rows differ.
 
     Args:

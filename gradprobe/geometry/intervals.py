@@ -256,8 +256,8 @@ def _wanted_length(rho: FloatArray) -> FloatArray:
 
 def _reasons(*cases: tuple[BoolArray, str]) -> dict[tuple[int, ...], str]:
     """The reason of each entry that is undefined: that of the first case that holds."""
-    found: dict[tuple[int, ...], str] = {}
+    reasons: dict[tuple[int, ...], str] = {}
     for undefined, reason in cases:
         for index in np.argwhere(undefined):
-            found.setdefault(tuple(int(i) for i in index), reason)
-    return found
+            reasons.setdefault(tuple(int(i) for i in index), reason)
+    return reasons

@@ -11,6 +11,7 @@ training to say.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -50,7 +51,9 @@ def molecule_effects(
     whole: FloatArray,
     ranking: FloatArray,
     testing: FloatArray,
+    noise: FloatArray,
     *,
+    turns: float = 1.0,
     probability: float = 1.0,
     rate: float = 0.05,
     least_visits: int = LEAST_VISITS,
@@ -60,13 +63,16 @@ def molecule_effects(
 
     The error of a mean has two parts. One is that of its visits, taken as draws of one distribution: it is
     too small where they are few and close together. The other is that of the held-out rows, the same ones
-    again and again in a run, which no number of visits averages out: it is read off the difference between
-    the halves, in units of the root mean square of a molecule's effects, pooled over all molecules.
+    again and again in a run, which no number of visits averages out. It is the mean square of the molecule's
+    effect on a loss whose held-out rows have random signs, which has the same noise and no signal; a half has
+    twice that. Where other held-out rows come at every step, errors are too large.
 
     Args:
         whole: visits, sum of effects and of their squares [k, 3], on all held-out rows.
         ranking: the same on one half of them, which gives the sign of the effect to test.
         testing: the same on the other half.
+        noise: the same on all of them with random signs, drawn anew at every visit.
+        turns: the held-out rows of a step, as a share of all that the run has.
         probability: that of a step to be measured; totals are sums divided by it.
         rate: of false ones among the molecules said to help or harm, at most, in expectation.
         least_visits: molecules with fewer visits on either half are not testable.
@@ -77,16 +83,20 @@ def molecule_effects(
         InputError: sums of other shapes, or options out of range.
     """
     _check(
-        [whole, ranking, testing], probability, rate=rate, least_visits=least_visits, candidates=candidates
+        [whole, ranking, testing, noise],
+        {"probability": probability, "turns": turns},
+        rate=rate,
+        least_visits=least_visits,
+        candidates=candidates,
     )
-    means, errors, size = _moments(whole)
+    means, errors, _ = _moments(whole)
     ranked, ranked_errors, _ = _moments(ranking)
     tested, tested_errors, _ = _moments(testing)
     enough = np.minimum(ranking[:, 0], testing[:, 0]) >= least_visits
-    between = _between_halves((ranked - tested)[enough], size[enough])
-    errors = np.sqrt(errors**2 + between * size**2 / 2)
-    ranked_errors = np.sqrt(ranked_errors**2 + between * size**2)
-    tested_errors = np.sqrt(tested_errors**2 + between * size**2)
+    rows = turns * _moments(noise)[2] ** 2
+    errors = np.sqrt(errors**2 + np.nan_to_num(rows))
+    ranked_errors = np.sqrt(ranked_errors**2 + 2 * rows)
+    tested_errors = np.sqrt(tested_errors**2 + 2 * rows)
     # Exactly zero, as of a row on parameters of its own: no direction to test.
     moved = (ranked != 0) & (ranked_errors > 0) & (tested_errors > 0)
     eligible = enough & moved
@@ -122,12 +132,6 @@ def _moments(sums: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         spread = np.where(spread > 1e-12 * mean_squares, spread, 0.0)
         errors = np.where(visits > 1, np.sqrt(spread / (visits - 1)), np.nan)
     return means, errors, np.sqrt(mean_squares)
-
-
-def _between_halves(differences: FloatArray, size: FloatArray) -> float:
-    """The variance of a mean on one half of the held-out rows, over its mean square effect, pooled."""
-    known = size > 0
-    return float(np.mean((differences[known] / size[known]) ** 2) / 2) if known.any() else 0.0
 
 
 def _strongest(means: FloatArray, errors: FloatArray, eligible: BoolArray, number: int | None) -> BoolArray:
@@ -175,13 +179,19 @@ def _reason(enough: bool, moved: bool, testable: bool, least_visits: int) -> str
 
 
 def _check(
-    sums: list[FloatArray], probability: float, *, rate: float, least_visits: int, candidates: int | None
+    sums: list[FloatArray],
+    shares: Mapping[str, float],
+    *,
+    rate: float,
+    least_visits: int,
+    candidates: int | None,
 ) -> None:
     shapes = [np.shape(own) for own in sums]
     if len(set(shapes)) != 1 or len(shapes[0]) != 2 or shapes[0][1] != 3:
-        raise InputError(f"whole, ranking, testing: expected equal shapes [k, 3], got {shapes}")
-    if not 0.0 < probability <= 1.0:
-        raise InputError(f"probability: expected one above 0 and up to 1, got {probability!r}")
+        raise InputError(f"whole, ranking, testing, noise: expected equal shapes [k, 3], got {shapes}")
+    for name, share in shares.items():
+        if not 0.0 < share <= 1.0:
+            raise InputError(f"{name}: expected a share above 0 and up to 1, got {share!r}")
     if not 0.0 < rate < 1.0:
         raise InputError(f"rate: expected one between 0 and 1, got {rate!r}")
     if least_visits < 2:

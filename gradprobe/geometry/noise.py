@@ -137,14 +137,14 @@ def _parts(folds: FoldProducts, first: IntArray, second: IntArray) -> tuple[Floa
 def _heavy(folds: FoldProducts) -> BoolArray:
     """Whether each task's noise [m] comes from a few rows, by the largest squared lengths of its folds."""
     squares = folds.rows * np.diagonal(folds.values[:, range(2), range(2)], axis1=-2, axis2=-1)
-    found = []
+    heavy = []
     for own in squares.reshape(-1, len(folds.tasks)).T:
         ranked = np.sort(own[own > 0.0])
         top = max(_TOP[0], ranked.size // _TOP[1])
         enough = ranked.size > 2 * top
         excess = float(np.mean(np.log(ranked[-top:] / ranked[-top - 1]))) if enough else 0.0
-        found.append(excess * HEAVY > 1.0)
-    return np.array(found, dtype=np.bool_)
+        heavy.append(excess * HEAVY > 1.0)
+    return np.array(heavy, dtype=np.bool_)
 
 
 def _bounded(estimate: Estimate, where: BoolArray, low: FloatArray, high: FloatArray) -> Estimate:

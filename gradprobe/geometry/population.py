@@ -1,4 +1,4 @@
-"""Intervals for new molecules, where a run goes round the same ones again and again.
+"""Intervals for new molecules, where a run repeats the same ones over many epochs.
 
 Products across folds are unbiased for the molecules that the steps draw from. After 25 passes over 163
 molecules the interval over steps is tight for these 163, and says nothing of others: each step repeats what

@@ -252,8 +252,8 @@ def _extremes(spread: Spread, known: BoolArray) -> tuple[float, float]:
         return spread(full)[known]
 
     if count <= _DENSE:
-        found = linalg.eigvalsh(product(np.eye(count)))
-        return float(found[0]), float(found[-1])
+        eigenvalues = linalg.eigvalsh(product(np.eye(count)))
+        return float(eigenvalues[0]), float(eigenvalues[-1])
     operator = LinearOperator(
         (count, count), matvec=lambda v: product(v.reshape(-1, 1))[:, 0], dtype=np.dtype(np.float64)
     )

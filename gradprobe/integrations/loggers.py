@@ -18,7 +18,7 @@ def scalars(record: GramianRecord, *, focal: str) -> dict[str, float]:
     gramian = record.gramian.by_task()
     total, tasks = gramian.total, gramian.tasks
     energy, per_pair = conflict_energy(total)
-    found = {
+    numbers = {
         "overlap": float(gradient_overlap(total)),
         "conflict_energy": float(energy),
         "conflict_energy_per_pair": float(per_pair),
@@ -27,7 +27,7 @@ def scalars(record: GramianRecord, *, focal: str) -> dict[str, float]:
         row = tasks.index(focal)
         others = [task for task in tasks if task != focal]
         cosines = focal_cosines(total, row).values
-        found |= {f"cosine/{task}": float(value) for task, value in zip(others, cosines, strict=True)}
-        found["negative_fraction"] = conflicts(total, row).fraction
+        numbers |= {f"cosine/{task}": float(value) for task, value in zip(others, cosines, strict=True)}
+        numbers["negative_fraction"] = conflicts(total, row).fraction
     prefix = f"gradprobe/{record.split}/"
-    return {prefix + name: value for name, value in found.items() if not math.isnan(value)}
+    return {prefix + name: value for name, value in numbers.items() if not math.isnan(value)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,7 +36,7 @@ class Request:
     names: Mapping[str, Sequence[str]]
     weights: Mapping[str, float]
     heldout: Tensor | None
-    heldout_names: Sequence[object] | None
+    heldout_names: Sequence[Hashable] | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +92,7 @@ class RowAttribution:
         self._optimizer = optimizer
         self._engine = RowProductEngine(seed=seed)
         self._folds = StandingFolds(seed)
+        self._generator = np.random.default_rng([seed, 2])
 
     def measure(
         self,
@@ -150,7 +151,10 @@ class RowAttribution:
     def _halves(
         self, whole: Row, request: Request, shared: SharedParameters, taken: HeldoutPass
     ) -> dict[str, Row]:
-        """The gradients of two halves of the held-out rows, from one more pass; none where one is empty."""
+        """The gradients of two halves of the held-out rows, and of all with random signs, from two passes.
+
+        None where a half is empty.
+        """
         assert request.heldout is not None
         assert request.heldout_names is not None
         fold_of = [self._folds.of(name) for name in request.heldout_names]
@@ -158,10 +162,13 @@ class RowAttribution:
         total, count = len(fold_of), len(first)
         if count in (0, total):
             return {}
-        loss = request.heldout[torch.as_tensor(first, device=request.heldout.device)].mean()
-        own = taken.differentiate(loss, shared).rows[0]
+        loss = request.heldout
+        half = loss[torch.as_tensor(first, device=loss.device)].mean()
+        own = taken.differentiate(half, shared).rows[0]
+        signs = torch.as_tensor(self._generator.choice([-1.0, 1.0], total)).to(loss)
+        noise = taken.differentiate((signs * loss).mean(), shared).rows[0]
         other = [_rest(a, b, total, count) for a, b in zip(whole, own, strict=True)]
-        return {FOLDS[0]: own, FOLDS[1]: other}
+        return {FOLDS[0]: own, FOLDS[1]: other, "N": noise}
 
 
 def _rest(whole: Tensor | None, part: Tensor | None, total: int, count: int) -> Tensor | None:

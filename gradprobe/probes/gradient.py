@@ -38,7 +38,7 @@ from gradprobe.gradients import (
     output_axes,
     select_parameters,
 )
-from gradprobe.probes.attribution import RowAttribution, RowEffects, check_request
+from gradprobe.probes.attribution import Request, RowAttribution, RowEffects, check_request
 from gradprobe.probes.describe import describe, with_trunk
 from gradprobe.probes.folds import MoleculeNames, Rows, StandingFolds, rows_by_position, split_into_folds
 from gradprobe.probes.heldout import HeldoutPass, heldout_group
@@ -237,7 +237,7 @@ class GradientProbe:
         how = joined(how, changed, effects.note if effects is not None else "")
         record = self._append(measurement, split="minibatch", epoch=epoch, how=how)
         if request is not None and effects is not None:
-            self._fold(effects, request.names, epoch)
+            self._fold(effects, request, epoch)
         return record
 
     def separate_forward(
@@ -419,14 +419,16 @@ class GradientProbe:
         trunk = find_trunk(capture, [group.task for group in groups], self._model, outputs)
         return capture.restricted(trunk), trunk
 
-    def _fold(self, effects: RowEffects, names: Mapping[str, Sequence[str]], epoch: int | None) -> None:
+    def _fold(self, effects: RowEffects, request: Request, epoch: int | None) -> None:
         if self._sums is None:
             self._sums = MoleculeSums(
                 self.trace, probability=self._schedule.probability, geometry=effects.geometry
             )
             # As the trace does: what was not closed is kept too.
             weakref.finalize(self, self._sums.flush)
-        self._sums.add(effects.values, names, step=self._last_step, epoch=epoch)
+        self._sums.add(
+            effects.values, request.names, heldout=request.heldout_names, step=self._last_step, epoch=epoch
+        )
 
     def _append(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 
 import numpy as np
 
@@ -28,6 +28,8 @@ class MoleculeSums:
         self._written = self._visits = 0
         self._at: tuple[int, int | None] = (-1, None)
         self._places: dict[tuple[str, str], int] = {}
+        self._heldout: set[Hashable] = set()
+        self._heldout_rows = self._heldout_steps = 0
         self._values: FloatArray = np.zeros((256, len(JUDGES), 3))
 
     def add(
@@ -35,10 +37,15 @@ class MoleculeSums:
         effects: Mapping[str, FloatArray],
         names: Mapping[str, Sequence[str]],
         *,
+        heldout: Sequence[Hashable] | None,
         step: int,
         epoch: int | None,
     ) -> None:
         """Add a step's effects [b, j] by task on each of `JUDGES`, NaN where there is none."""
+        if heldout:
+            self._heldout.update(heldout)
+            self._heldout_rows += len(heldout)
+            self._heldout_steps += 1
         self._at = (step, epoch)
         for task, own in effects.items():
             places = [self._places.setdefault((task, name), len(self._places)) for name in names[task]]
@@ -63,6 +70,7 @@ class MoleculeSums:
             molecules=molecules,
             values=self._values[: len(tasks)].copy(),
             probability=self._probability,
+            turns=self._turns(),
             epoch=epoch,
             geometry=self._geometry,
         )
@@ -71,6 +79,12 @@ class MoleculeSums:
         self._visits = 0
         self._places.clear()
         self._values[:] = 0.0
+
+    def _turns(self) -> float:
+        """The held-out rows of a step, over all distinct ones so far."""
+        if not self._heldout_steps:
+            return 1.0
+        return self._heldout_rows / self._heldout_steps / len(self._heldout)
 
     def _grow(self) -> None:
         if len(self._places) > len(self._values):

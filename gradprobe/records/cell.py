@@ -100,10 +100,10 @@ def read_cell(place: Path, key: K, kind: type[R], *, file: str, study: str | Non
 def stamp_files(place: Path) -> dict[str, str]:
     """The SHA-256 of the files in a cell's folder that stay when the cell has finished."""
     passing = ("cell.json", "progress.json", "failed.json")
-    found = (path for path in sorted(place.rglob("*")) if path.is_file() and not path.is_symlink())
+    files = (path for path in sorted(place.rglob("*")) if path.is_file() and not path.is_symlink())
     return {
         name: checksum(path)
-        for path in found
+        for path in files
         if (name := path.relative_to(place).as_posix()) not in passing and not path.name.startswith(".")
     }
 

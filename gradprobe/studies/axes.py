@@ -23,6 +23,7 @@ OPTIONS = (
     "heldout_every",
     "probe_rows",
     "heldout_rows",
+    "precision",
 )
 Axes = Mapping[str, tuple[Scalar, ...]]
 

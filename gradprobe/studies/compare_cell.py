@@ -61,6 +61,8 @@ class CompareWork:
                 seed=key.seed,
                 observer=observer,
                 progress=desk.progress,
+                accelerator=self.config.accelerator,
+                precision=self.config.precision,
             )
         finally:
             if observer is not None:

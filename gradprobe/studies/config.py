@@ -30,6 +30,7 @@ from gradprobe.records.reading import read_bytes
 from gradprobe.studies.axes import OPTIONS, auxiliary_counts
 from gradprobe.studies.options import Count, checked, sentence
 from gradprobe.studies.order import Order
+from gradprobe.training.options import Precision
 
 
 def _as_tuple(names: object) -> object:
@@ -89,6 +90,8 @@ class StudyConfig(BaseModel):
     heldout_every: Count = 5
     probe_rows: Count | None = None
     heldout_rows: Annotated[int, Field(ge=0)] | None = None
+    accelerator: Literal["cpu", "gpu", "auto"] = "cpu"
+    precision: Precision = "32-true"
     preset: str | None = None
     order: Order = "given"
     vary: dict[str, tuple[Any, ...]] = {}

@@ -40,7 +40,7 @@ from gradprobe.studies.options import Count, Positive, checked
 from gradprobe.studies.plan import Plan, plan_cells
 
 _PACKAGES = ("gradprobe", "torch", "numpy", "scipy", "pandas", "rdkit", "chemprop", "torch-geometric")
-# The seed of the outer part, and of no training: folds of one seed are alike, whatever the kind of split.
+# The seed of the outer part, and of no training: splits of one seed are alike, whatever the kind of split.
 _OUTER_SEED = 2**31 - 1
 # So many parent compounds make an outer part worth having; a tenth of a small table holds fewer.
 _OUTER_PARENTS = 20

@@ -74,6 +74,7 @@ def run_study(
     jobs: int = 0,
     watch: Watch | None = None,
     backend: str = "loky",
+    scheduler: str | None = None,
     shared_disk: bool = True,
 ) -> Outcome[M, K, R]:
     """Run the cells asked for that have not finished yet, and read all of the study.
@@ -87,6 +88,7 @@ def run_study(
         jobs: cells side by side (0: one a core).
         watch: called with the progress about twice a second, and at the end.
         backend: a backend of joblib.
+        scheduler: the address of dask's scheduler.
         shared_disk: whether cells can write in the study's folder; otherwise what they leave comes back with
             their result.
 
@@ -106,8 +108,9 @@ def run_study(
         with _watching(keeper, lock, watch):
             if pending:
                 cell = _Cell.of(plan, shared_disk=shared_disk)
-                plan.work.prepare(cell.cache)
-                for ended in side_by_side(cell, pending, jobs=jobs, backend=backend):
+                if shared_disk:
+                    plan.work.prepare(cell.cache)
+                for ended in side_by_side(cell, pending, jobs=jobs, backend=backend, scheduler=scheduler):
                     keeper.keep(ended)
         keeper.collect()
         study = read_cells(plan.folder, manifest)

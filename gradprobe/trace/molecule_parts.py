@@ -17,6 +17,7 @@ SCHEMA = pa.schema(
         ("split", pa.string()),
         ("geometry", pa.string()),
         ("probability", pa.float64()),
+        ("turns", pa.float64()),
         ("tasks", pa.list_(pa.string())),
         ("molecules", pa.list_(pa.string())),
         ("values", pa.list_(pa.float64())),
@@ -33,6 +34,7 @@ def molecule_columns(records: Sequence[Any]) -> pa.Table:
         "split": [record.split for record in records],
         "geometry": [record.geometry for record in records],
         "probability": [record.probability for record in records],
+        "turns": [record.turns for record in records],
         "tasks": [list(record.tasks) for record in records],
         "molecules": [list(record.molecules) for record in records],
         "values": [record.values.ravel().tolist() for record in records],
@@ -56,9 +58,11 @@ def molecule_records(table: pa.Table) -> list[MoleculeRecord]:
         visits, squares = values[..., 0], values[..., 2]
         if not np.isfinite(values).all() or (visits < 0).any() or (squares < 0).any():
             raise ValueError("sums of effects that cannot be")
-        if row["geometry"] not in _GEOMETRIES or not 0 < row["probability"] <= 1:
-            raise ValueError("a geometry or a probability that is none")
-        fields = {name: row[name] for name in ("step", "epoch", "split", "geometry", "probability")}
+        shares = (row["probability"], row["turns"])
+        if row["geometry"] not in _GEOMETRIES or not all(0 < share <= 1 for share in shares):
+            raise ValueError("a geometry, a probability or a share that is none")
+        names = ("step", "epoch", "split", "geometry", "probability", "turns")
+        fields = {name: row[name] for name in names}
         found.append(
             MoleculeRecord(
                 tasks=tuple(row["tasks"]), molecules=tuple(row["molecules"]), values=values, **fields

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from gradprobe.errors import InputError
-from gradprobe.geometry import molecule_effects
+from gradprobe.geometry import FloatArray, molecule_effects
 from gradprobe.trace.records import JUDGES
 from gradprobe.trace.store import Trace
 
@@ -45,18 +45,20 @@ def molecule_table(
         InputError: no effects of rows in the trace, or in two geometries or with two probabilities; or a
             task that it does not have.
     """
-    sums, probability = _added_up(trace)
+    sums, probability, turns = _added_up(trace)
     present = {task for task, _ in sums}
     wanted = present - {trace.header.focal} if tasks is None else set(tasks)
     if unknown := sorted(wanted - present):
         raise InputError(f"tasks: expected some of {sorted(present)}, got {unknown}")
     keys = [key for key in sums if key[0] in wanted]
     values = np.array([sums[key] for key in keys]).reshape(len(keys), len(JUDGES), 3)
-    whole, first, second, own = (values[:, place] for place in range(len(JUDGES)))
+    whole, first, second, noise, own = (values[:, place] for place in range(len(JUDGES)))
     found = molecule_effects(
         whole,
         first,
         second,
+        noise,
+        turns=turns,
         probability=probability,
         rate=rate,
         least_visits=least_visits,
@@ -80,12 +82,13 @@ def molecule_table(
     return table.sort_values(["effect", "task", "molecule"], ignore_index=True)
 
 
-def _added_up(trace: Trace) -> tuple[dict[tuple[str, str], np.ndarray], float]:
-    """(task, molecule) -> sums [j, 3] over all records, and the probability of a step to be measured."""
-    sums: dict[tuple[str, str], np.ndarray] = {}
-    kinds = set()
+def _added_up(trace: Trace) -> tuple[dict[tuple[str, str], FloatArray], float, float]:
+    """(task, molecule) -> sums [j, 3] over all records, and the records' `probability` and last `turns`."""
+    sums: dict[tuple[str, str], FloatArray] = {}
+    kinds, turns = set(), 1.0
     for record in trace.molecules:
         kinds.add((record.geometry, record.probability))
+        turns = record.turns
         for key, own in zip(zip(record.tasks, record.molecules, strict=True), record.values, strict=True):
             sums[key] = sums[key] + own if key in sums else own
     if len(kinds) != 1:
@@ -95,4 +98,4 @@ def _added_up(trace: Trace) -> tuple[dict[tuple[str, str], np.ndarray], float]:
             "measure with attribute='rows' and call probe.flush() before you read"
         )
     ((_, probability),) = kinds
-    return sums, probability
+    return sums, probability, turns

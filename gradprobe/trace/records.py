@@ -31,8 +31,9 @@ class GramianRecord:
     geometry: Geometry = "plain"
 
 
-# Whose loss an effect is on: held-out rows of the focal task, two disjoint halves of them, its minibatch.
-JUDGES = ("H", "A", "B", "F")
+# Whose loss an effect is on: held-out rows of the focal task, two disjoint halves of them, the same rows with
+# random signs (their noise), and its rows of the minibatch.
+JUDGES = ("H", "A", "B", "N", "F")
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,11 +42,13 @@ class MoleculeRecord:
 
     Entry k is molecule `molecules[k]` in task `tasks[k]`. `values` [k, j, 3] are its visits, the sum of its
     effects and that of their squares, on each of the losses in `JUDGES`: the focal task's held-out rows, the
-    halves A and B of them, and its rows of the minibatch. An effect is the first-order reduction of that
+    halves A and B of them, the same rows with a random sign each, drawn anew at every step, and its rows of
+    the minibatch. An effect is the first-order reduction of that
     loss by the molecule's part of the step: positive helps. It holds the task's weight over its number of
     rows and, in the geometry `"preconditioned"`, learning rate and diagonal of the optimiser; in `"plain"`,
     it is that of gradient descent with learning rate one. `step` is the last one in the sums; `probability`
-    is that of a step to be measured. Records of a run add up.
+    is that of a step to be measured, `turns` the held-out rows of a step over all distinct ones so far.
+    Records of a run add up.
     """
 
     step: int
@@ -54,6 +57,7 @@ class MoleculeRecord:
     molecules: tuple[str, ...]
     values: FloatArray
     probability: float = 1.0
+    turns: float = 1.0
     epoch: int | None = None
     geometry: Geometry = "plain"
 

@@ -38,12 +38,12 @@ def predict(model: MultiTaskModel, data: TrainingData, task: str, rows: IntArray
 
 def evaluate(model: MultiTaskModel, data: TrainingData, split: SplitName) -> dict[str, Metrics]:
     """The scores of every task on its labels of a split; n is 0 where it has none."""
-    found = {}
+    scores = {}
     for task in data.tasks:
         rows = data.rows[split][task]
         score = classification_metrics if data.kinds[task] == "classification" else regression_metrics
-        found[task] = score(data.labels(task, rows), predict(model, data, task, rows))
-    return found
+        scores[task] = score(data.labels(task, rows), predict(model, data, task, rows))
+    return scores
 
 
 @contextmanager

@@ -7,20 +7,20 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from gradprobe.combiners import Combiner
 from gradprobe.encoders.features import IntArray
-from gradprobe.errors import MeasurementError, TrainingError, missing_extra
+from gradprobe.errors import InputError, MeasurementError, TrainingError, missing_extra
 from gradprobe.training.batches import Batch, Batches, make_batches
 from gradprobe.training.data import TrainingData
 from gradprobe.training.evaluation import evaluate
 from gradprobe.training.losses import TaskLosses
 from gradprobe.training.model import MultiTaskModel, device_of
-from gradprobe.training.options import TrainingOptions
+from gradprobe.training.options import Precision, TrainingOptions
 from gradprobe.training.result import EpochRecord, TrainingResult
 from gradprobe.training.stopping import Criterion, EarlyStopping, choose_criterion, validation_score
 from gradprobe.training.update import CombinedUpdate
@@ -61,6 +61,7 @@ def train(
     observer: Observer | None = None,
     progress: Progress | None = None,
     accelerator: str = "cpu",
+    precision: Precision = "32-true",
 ) -> TrainingResult:
     """Train a model in place, restore its best epoch and score it on the test split.
 
@@ -74,13 +75,15 @@ def train(
         observer: what measures during the run; it must not change the run.
         progress: called after every step.
         accelerator: one of Lightning Fabric's, such as `"cpu"` or `"auto"`.
+        precision: of forward and backward passes; parameters, held-out passes and evaluation stay float32.
 
     Raises:
+        InputError: this machine has no such accelerator.
         TrainingError: a loss or a gradient is NaN or infinite; names the task, epoch and step.
         MissingExtraError: Lightning is not installed.
     """
     started = time.monotonic()
-    forward, optimizer = _set_up(model, options, accelerator)
+    forward, optimizer = _set_up(model, options, accelerator, precision)
     with _seeded(seed, device_of(model)):
         run = _Run(
             model=model,
@@ -185,19 +188,43 @@ class _Run:
 
 
 def _set_up(
-    model: MultiTaskModel, options: TrainingOptions, accelerator: str
+    model: MultiTaskModel, options: TrainingOptions, accelerator: str, precision: Precision
 ) -> tuple[nn.Module, torch.optim.Optimizer]:
     """The model behind Fabric, for forward passes, and its optimiser."""
     try:
         from lightning.fabric import Fabric
+        from lightning.fabric.utilities.exceptions import MisconfigurationException
     except ImportError as error:
         raise missing_extra("lightning", "lightning") from error
 
     optimizer = torch.optim.Adam(
         model.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay
     )
-    forward, wrapped = Fabric(accelerator=accelerator, devices=1).setup(model, optimizer)
-    return forward, wrapped
+    try:
+        fabric = Fabric(accelerator=accelerator, devices=1)
+    except (MisconfigurationException, RuntimeError) as error:
+        raise InputError(
+            f"accelerator: expected one that this machine has, got {accelerator!r} ({error}); use cpu or auto"
+        ) from error
+    forward, wrapped = fabric.setup(model, optimizer)
+    return forward if precision == "32-true" else _InBfloat16(forward, device_of(model).type), wrapped
+
+
+class _InBfloat16(nn.Module):
+    """A model whose products are taken in bfloat16; its outputs are float32 again.
+
+    Lightning's own would have the backward pass go through it, which gradients task by task do not.
+    """
+
+    def __init__(self, model: nn.Module, device: str) -> None:
+        super().__init__()
+        self._model = model
+        self._device = device
+
+    def forward(self, inputs: Any, positions: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        with torch.autocast(self._device, dtype=torch.bfloat16):
+            outputs: dict[str, Tensor] = self._model(inputs, positions)
+        return {task: output.float() for task, output in outputs.items()}
 
 
 @contextmanager

@@ -6,6 +6,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+# Of forward and backward passes, in the names of Lightning. Half precision would need its losses scaled.
+Precision = Literal["32-true", "bf16-mixed"]
+
 
 class TrainingOptions(BaseModel):
     """Options of one run.

@@ -24,7 +24,6 @@ from gradprobe.gradients import (
     check_finite,
     check_trunk_reached,
     differentiate,
-    nodes_behind,
     output_axes,
     without_ddp_reduction,
 )
@@ -114,7 +113,7 @@ class CombinedUpdate:
             ranks.check(error)
         elif error is not None:
             raise error
-        with without_ddp_reduction(nodes_behind(present.values())):
+        with without_ddp_reduction(present.values()):
             weights, gradients = self._combine(present, self._scale(device), ranks)
         accumulate(gradients)
         return weights
@@ -298,8 +297,8 @@ def _rows(
     """A row for each of some tasks; of None for those without a loss here."""
     none: Row = [None] * len(shared.parameters)
     own = engine.capture(list(losses.values()), shared).jacobian().rows if losses else []
-    found = dict(zip(losses, own, strict=True))
-    return [found.get(name, none) for name in names]
+    row_of = dict(zip(losses, own, strict=True))
+    return [row_of.get(name, none) for name in names]
 
 
 def _unscaled(capture: Capture, scale: float) -> FloatArray:

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gradprobe.data import join_tables
+from gradprobe.data import TableOptions, join, join_tables
 from gradprobe.errors import InputError
 from tests.data._tables import write_csv
 
@@ -61,3 +61,44 @@ def test_each_file_may_name_a_column_of_its_own(tmp_path: Path) -> None:
     assert table.tasks == ("pIC50", "logD")
     np.testing.assert_allclose(table.labels, [[5.0, np.nan], [6.0, np.log10(2.0)], [np.nan, np.log10(3.0)]])
     assert join_tables([f"{one}:pIC50", f"{two}:pIC50"]).tasks == ("one.pIC50", "two.pIC50")
+
+
+def test_a_joined_table_says_what_was_made_of_the_columns_of_each_file(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("smiles,y\nCC,<5\nCCO,6.5\n")
+    (tmp_path / "b.csv").write_text("A report\nsmiles,z\nCC,1.5\n")
+    joined = join_tables([f"{tmp_path / 'a.csv'}:y", f"{tmp_path / 'b.csv'}:z"])
+    assert joined.notes == (
+        "a.csv: y: task: 1 bounds such as <5 left out",
+        "b.csv: 1 line above the header was not read, first 'A report'",
+    )
+
+
+def test_a_file_named_with_several_columns_is_read_once_in_their_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = two_files(tmp_path)
+    reads = []
+    real = join.read_table
+    monkeypatch.setattr(join, "read_table", lambda path, **known: reads.append(path) or real(path, **known))
+    table = join_tables([f"{one}:Z", f"{two}:Y", f"{one}:Y"], smiles="Drug")
+    assert reads == [one, two]
+    assert table.tasks == ("Z", "caco2.Y", "vdss.human.Y")
+    alone = join_tables([f"{one}:Y", f"{two}:Y"], smiles="Drug")
+    for task in alone.tasks:
+        known = dict(zip(alone.smiles, alone.column(task).tolist(), strict=True))
+        found = dict(zip(table.smiles, table.column(task).tolist(), strict=True))
+        labels = [
+            {text: label for text, label in own.items() if not np.isnan(label)} for own in (found, known)
+        ]
+        assert labels[0] == labels[1]
+
+
+def test_salts_of_one_molecule_become_one_where_parents_count(tmp_path: Path) -> None:
+    one = write_csv(tmp_path / "one.csv", {"smiles": ["CCN.Cl", "CCO"], "a": [1, 2]})
+    two = write_csv(tmp_path / "two.csv", {"smiles": ["CCN", "CCC"], "b": [3, 4]})
+    files = [f"{one}:a", f"{two}:b"]
+    parents = join_tables(files, options=TableOptions(standardize="parent"))
+    assert len(join_tables(files).smiles) == 4
+    assert sorted(parents.smiles) == ["CCC", "CCN", "CCO"]
+    row = parents.smiles.index("CCN")
+    assert (parents.column("a")[row], parents.column("b")[row]) == (1.0, 3.0)

@@ -67,23 +67,29 @@ class Rows:
         return probe.measure(self.losses(model), **(fixed | options))
 
 
+def random_signs() -> np.random.Generator:
+    """What draws the signs of a probe with seed 0."""
+    return np.random.default_rng([0, 2])
+
+
 def gradients(loss: Tensor, model: Any) -> list[Tensor]:
     return list(torch.autograd.grad(loss, list(model["trunk"].parameters()), retain_graph=True))
 
 
-def judged(rows: Rows, model: Any) -> dict[str, list[Tensor]]:
+def judged(rows: Rows, model: Any, signs: Any) -> dict[str, list[Tensor]]:
     """The gradients that effects are on, by a pass each."""
     each = squares(model, rows.heldout, rows.target, "focal")
     first = torch.tensor([StandingFolds(0).of(name) == "A" for name in rows.heldout_names])
     assert 0 < int(first.sum()) < len(first)
     losses = {"H": each.mean(), "A": each[first].mean(), "B": each[~first].mean()}
+    losses["N"] = (torch.as_tensor(signs.choice([-1.0, 1.0], 8)) * each).mean()
     losses["F"] = rows.losses(model)["focal"].mean()
     return {name: gradients(loss, model) for name, loss in losses.items()}
 
 
-def expected_effects(rows: Rows, model: Any, weights: dict[str, float], scale: list[Any]) -> Any:
+def expected_effects(rows: Rows, model: Any, weights: dict[str, float], scale: list[Any], signs: Any) -> Any:
     """(task, molecule) -> effects [j], by one backward pass a row."""
-    on = judged(rows, model)
+    on = judged(rows, model, signs)
     found = {}
     for task, loss in rows.losses(model).items():
         for name, row in zip(rows.names[task], loss, strict=True):
@@ -120,7 +126,7 @@ def test_effects_are_those_of_a_row_loop_with_weights_and_counts_of_rows():
     rows.measure(probe, model, weights={"focal": 0.7, "aux": -2.0})
     probe.flush()
     assert [record.geometry for record in probe.trace.molecules] == ["plain"]
-    expected = expected_effects(rows, model, {"focal": 0.7, "aux": -2.0}, [1.0] * 4)
+    expected = expected_effects(rows, model, {"focal": 0.7, "aux": -2.0}, [1.0] * 4, random_signs())
     assert_sums(sums_in(probe.trace), [expected])
 
 
@@ -137,7 +143,8 @@ def test_effects_are_at_the_update_made_with_rates_and_diagonal_of_the_optimiser
     probe = GradientProbe(model, focal="focal", shared=model["trunk"], precondition=optimiser)
     note = rows.measure(probe, model).note
     assert "no attribution, since the optimiser has not yet moved 'trunk.0.weight'" in note
-    steps = []
+    steps, signs = [], random_signs()
+    signs.choice([-1.0, 1.0], 8)  # of the step that could not be measured
     for seed in range(3):
         sum(loss.mean() for loss in Rows(seed).losses(model).values()).backward()
         optimiser.step()
@@ -147,7 +154,7 @@ def test_effects_are_at_the_update_made_with_rates_and_diagonal_of_the_optimiser
             v = state["exp_avg_sq"] / (1 - 0.999 ** float(state["step"]))
             scale.append(rate / (v.sqrt() + 1e-8))
         rows.measure(probe, model)
-        steps.append(expected_effects(rows, model, dict.fromkeys(TASKS, 1.0), scale))
+        steps.append(expected_effects(rows, model, dict.fromkeys(TASKS, 1.0), scale, signs))
     probe.flush()
     assert {record.geometry for record in probe.trace.molecules} == {"preconditioned"}
     assert_sums(sums_in(probe.trace), steps)
@@ -194,7 +201,7 @@ def test_what_is_missing_is_left_out_of_the_sums():
     rows.measure(probe, model, heldout=None, heldout_rows=None)
     probe.flush()
     visits = sums_in(probe.trace)["aux", "g"][:, 0]
-    assert dict(zip(JUDGES, visits, strict=True)) == {"H": 1, "A": 0, "B": 0, "F": 2}
+    assert dict(zip(JUDGES, visits, strict=True)) == {"H": 1, "A": 0, "B": 0, "N": 0, "F": 2}
 
 
 @EVERY_CASE
@@ -225,14 +232,14 @@ def test_attribution_leaves_every_run_as_it_was_also_where_it_is_refused(case):
 
 def test_long_runs_are_folded_and_read_back_from_disk(tmp_path, monkeypatch):
     monkeypatch.setattr("gradprobe.probes.molecule_sums._VISITS", 40)
-    model, steps = net(), []
+    model, steps, signs = net(), [], random_signs()
     optimiser = torch.optim.SGD(model.parameters(), lr=0.05)
     probe = GradientProbe(model, focal="focal", shared=model["trunk"], out=tmp_path / "trace")
     for step in range(40):
         rows = Rows(step % 5)
         rows.names = {task: [f"{name}{step % 5}" for name in own] for task, own in rows.names.items()}
         rows.measure(probe, model)
-        steps.append(expected_effects(rows, model, dict.fromkeys(TASKS, 1.0), [1.0] * 4))
+        steps.append(expected_effects(rows, model, dict.fromkeys(TASKS, 1.0), [1.0] * 4, signs))
         optimiser.zero_grad()
         sum(loss.mean() for loss in rows.losses(model).values()).backward()
         optimiser.step()

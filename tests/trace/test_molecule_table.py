@@ -15,7 +15,8 @@ def record(effects: dict[tuple[str, str], list[float]], **options) -> MoleculeRe
     values = np.zeros((len(effects), len(JUDGES), 3))
     for place, own in enumerate(effects.values()):
         values[place] = [len(own), sum(own), sum(e * e for e in own)]
-        values[place, 3] = [len(own), 2 * sum(own), 4 * sum(e * e for e in own)]
+        values[place, 3] = [len(own), 0.0, 0.01]
+        values[place, 4] = [len(own), 2 * sum(own), 4 * sum(e * e for e in own)]
     fixed = {"step": 7, "split": "minibatch", "probability": 0.5}
     return MoleculeRecord(tasks=tasks, molecules=molecules, values=values, **(fixed | options))
 
@@ -58,7 +59,7 @@ def test_records_are_the_same_after_a_round_through_a_folder(tmp_path):
     loaded = Trace.load(tmp_path / "t")
     assert not loaded.damaged
     for own, reference in zip(loaded.molecules, [first, second], strict=True):
-        for name in ("step", "split", "tasks", "molecules", "probability", "epoch", "geometry"):
+        for name in ("step", "split", "tasks", "molecules", "probability", "turns", "epoch", "geometry"):
             assert getattr(own, name) == getattr(reference, name)
         np.testing.assert_array_equal(own.values, reference.values)
 
@@ -74,9 +75,9 @@ def test_a_trace_without_the_new_kind_has_no_molecules(tmp_path):
 
 @pytest.mark.parametrize(
     "options",
-    [{"probability": 2.0}, {"geometry": "round"}, {"tasks": ("a",)}, {"values": np.full((2, 4, 3), -1.0)},
-     {"values": np.full((2, 4, 3), np.inf)}],
-    ids=["probability", "geometry", "one task short", "negative visits", "infinite"],
+    [{"probability": 2.0}, {"turns": 0.0}, {"geometry": "round"}, {"tasks": ("a",)},
+     {"values": np.full((2, 5, 3), -1.0)}, {"values": np.full((2, 5, 3), np.inf)}],
+    ids=["probability", "turns", "geometry", "one task short", "negative visits", "infinite"],
 )  # fmt: skip
 def test_records_that_cannot_be_are_named_as_damage(tmp_path, options):
     own = record({("a", "x"): [1.0], ("a", "y"): [2.0]})

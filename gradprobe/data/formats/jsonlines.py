@@ -46,11 +46,11 @@ def _object(line: str, row: int) -> dict[str, object]:
         return dict(pairs)
 
     try:
-        found = json.loads(line, object_pairs_hook=distinct)
+        parsed = json.loads(line, object_pairs_hook=distinct)
     except InputError:
         raise
     except (ValueError, RecursionError) as error:
         raise InputError(f"path: expected a JSON object in line {row}, got none ({error})") from error
-    if not isinstance(found, dict):
-        raise InputError(f"path: expected a JSON object in line {row}, got {type(found).__name__}")
-    return found
+    if not isinstance(parsed, dict):
+        raise InputError(f"path: expected a JSON object in line {row}, got {type(parsed).__name__}")
+    return parsed

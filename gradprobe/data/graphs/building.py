@@ -1,4 +1,4 @@
-"""Untidy arrays to a graph: what is mended is said in a note, what cannot be is refused."""
+"""Untidy arrays to a graph: a note names each repair; what cannot be repaired is refused."""
 
 from __future__ import annotations
 

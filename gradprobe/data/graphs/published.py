@@ -62,8 +62,8 @@ def planetoid(name: str, root: Path | None) -> NodeDataset:
 
 def webkb(name: str, root: Path | None) -> NodeDataset:
     """Cornell, Texas or Wisconsin with the ten splits of Geom-GCN; see `curated` for Cornell."""
-    if (found := _curated(name, root)) is not None:
-        return found
+    if (curated := _curated(name, root)) is not None:
+        return curated
     data = _pyg(name, root, "WebKB", name)
     notes: tuple[str, ...] = ()
     if name == "cornell" and np.bincount(data.y.numpy()).tolist() == _TEXAS_CLASSES:
@@ -76,8 +76,8 @@ def webkb(name: str, root: Path | None) -> NodeDataset:
 
 def wikipedia(name: str, root: Path | None) -> NodeDataset:
     """Chameleon or squirrel with ten splits: filtered where that file is found, else Geom-GCN's."""
-    if (found := _curated(name, root)) is not None:
-        return found
+    if (curated := _curated(name, root)) is not None:
+        return curated
     data = _pyg(name, root, "WikipediaNetwork", name, geom_gcn_preprocess=True)
     note = (
         "the graph of Geom-GCN, whose repeated neighbourhoods leak across splits; "
@@ -135,16 +135,16 @@ def _curated(name: str, root: Path | None) -> NodeDataset | None:
         return None
     file, kind = _CURATED[name]
     places = (root / file, root / "graphs_npz" / file, root.parent / "graphs_npz" / file)
-    found = next((place for place in places if place.is_file()), None)
-    if found is None:
+    stored = next((place for place in places if place.is_file()), None)
+    if stored is None:
         return None
     try:
-        with np.load(found) as arrays:
+        with np.load(stored) as arrays:
             masks = [arrays[f"{part}_masks"] for part in ("train", "val", "test")]
             parts = {key: arrays[key] for key in ("node_features", "node_labels", "edges")}
     except Exception as error:
         raise InputError(
-            f"root: expected a graph of Platonov et al. in {found}, got {reason_for(error)}; fetch it again"
+            f"root: expected a graph of Platonov et al. in {stored}, got {reason_for(error)}; fetch it again"
         ) from error
     return build_node_dataset(
         name,

@@ -53,8 +53,8 @@ def conflict_flags(
 def edge_conflict(gradients: npt.ArrayLike, graph: NodeGraph) -> EdgeConflict:
     """Conflict along edges, of node gradients [n, d] or [T, n, d] (GraGR, eq. 2)."""
     rows = check_gradients(gradients, graph)
-    found = np.array([_along_edges(task, graph) for task in rows.reshape(-1, *rows.shape[-2:])])
-    loss, energy, defined = found.T.reshape(3, *rows.shape[:-2])
+    per_task = np.array([_along_edges(task, graph) for task in rows.reshape(-1, *rows.shape[-2:])])
+    loss, energy, defined = per_task.T.reshape(3, *rows.shape[:-2])
     total = np.full(loss.shape, graph.weights.sum())
     return EdgeConflict(
         loss=loss,

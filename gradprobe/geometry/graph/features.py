@@ -105,9 +105,9 @@ def _stability(rows: FloatArray, graph: NodeGraph) -> FloatArray:
     total = over_neighbours(unit_rows(rows), graph)
     nonzero = over_neighbours(np.asarray(rows.any(axis=1), dtype=np.float64), graph)
     pairs = graph.degrees * (graph.degrees - 1.0)
-    found = np.zeros(graph.nodes)
-    np.divide(np.einsum("nd,nd->n", total, total) - nonzero, pairs, out=found, where=pairs > 0.0)
-    return np.clip(found, -1.0, 1.0)
+    stability = np.zeros(graph.nodes)
+    np.divide(np.einsum("nd,nd->n", total, total) - nonzero, pairs, out=stability, where=pairs > 0.0)
+    return np.clip(stability, -1.0, 1.0)
 
 
 def _influence(length: FloatArray, graph: NodeGraph) -> FloatArray:

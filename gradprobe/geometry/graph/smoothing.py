@@ -69,10 +69,10 @@ def smooth_jacobi(
     """
     rows = check_gradients(gradients, graph)
     diagonal = 1.0 + _checked(strength) * graph.strengths[:, None]
-    found = rows
+    smoothed = rows
     for _ in range(_counted(steps)):
-        found = (rows + strength * _mixed(found, graph)) / diagonal
-    return found
+        smoothed = (rows + strength * _mixed(smoothed, graph)) / diagonal
+    return smoothed
 
 
 def smooth_descent(
@@ -92,11 +92,11 @@ def smooth_descent(
     pace = 1.0 / (1.0 + 2.0 * _checked(strength) * largest) if rate is None else rate
     if not pace > 0.0:
         raise InputError(f"rate: expected a positive number, got {rate}")
-    found = rows
+    smoothed = rows
     for _ in range(_counted(steps)):
-        pull = strength * (graph.strengths[:, None] * found - _mixed(found, graph))
-        found = found - pace * (found + pull - rows)
-    return found
+        pull = strength * (graph.strengths[:, None] * smoothed - _mixed(smoothed, graph))
+        smoothed = smoothed - pace * (smoothed + pull - rows)
+    return smoothed
 
 
 def _mixed(rows: FloatArray, graph: NodeGraph) -> FloatArray:

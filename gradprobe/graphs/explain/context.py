@@ -58,15 +58,15 @@ def feature_percentiles(values: FloatArray) -> FloatArray:
     >>> feature_percentiles(np.array([[1.0], [5.0], [5.0], [9.0]])).ravel()
     array([12.5, 50. , 50. , 87.5])
     """
-    found = np.full(values.shape, np.nan)
+    percentiles = np.full(values.shape, np.nan)
     for column in range(values.shape[1]):
         rows = np.flatnonzero(~np.isnan(values[:, column]))
         ordered = np.sort(values[rows, column])
         if rows.size and ordered[0] < ordered[-1]:
             below = np.searchsorted(ordered, values[rows, column], side="left")
             through = np.searchsorted(ordered, values[rows, column], side="right")
-            found[rows, column] = 100.0 * (below + through) / (2 * rows.size)
-    return found
+            percentiles[rows, column] = 100.0 * (below + through) / (2 * rows.size)
+    return percentiles
 
 
 def node_contexts(

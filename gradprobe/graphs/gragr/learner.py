@@ -264,12 +264,12 @@ def _remembering(
     hidden: list[Tensor], memory: list[Memory], correct: Callable[[Tensor], Memory] = _uncorrected
 ) -> Iterator[None]:
     """A block whose backward pass is corrected at each representation and remembered in `memory`."""
-    found: dict[int, Memory] = {}
+    by_level: dict[int, Memory] = {}
 
     def at(level: int) -> Callable[[Tensor], Tensor]:
         def hook(gradient: Tensor) -> Tensor:
-            found[level] = correct(gradient.detach())
-            return found[level].smoothed
+            by_level[level] = correct(gradient.detach())
+            return by_level[level].smoothed
 
         return hook
 
@@ -282,4 +282,4 @@ def _remembering(
     finally:
         for handle in handles:
             handle.remove()
-    memory[:] = [found[level] for level in range(len(hidden))]
+    memory[:] = [by_level[level] for level in range(len(hidden))]

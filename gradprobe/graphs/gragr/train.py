@@ -50,7 +50,7 @@ class NodeEpoch:
 class NodeTrainingResult:
     """A trained node model, restored to its best epoch, and how it got there.
 
-    `trials[s]` is the validation loss of start s over its trial, `chosen` the start that went on;
+    `trials[s]` is the validation loss of start s over its trial, `chosen` the start that was continued;
     `history` is that start's. `validation` scores the selection nodes, `test` the test nodes.
     """
 

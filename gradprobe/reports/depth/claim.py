@@ -28,7 +28,7 @@ MEASURES: tuple[Measure, ...] = ("mu", "relative mu")
 
 
 @dataclass(frozen=True)
-class Comparison:
+class SimilarityComparison:
     """Rank correlations (Spearman's) of gradient and representation similarity with test accuracy.
 
     `advantage` is |gradient| - |representation|: above zero where the gradient predicts better. `runs`
@@ -49,7 +49,7 @@ class Comparison:
 
 def compare(
     runs: Sequence[DepthRun], *, measure: Measure, place: Place, moment: Moment, seed: int = 0
-) -> Comparison:
+) -> SimilarityComparison:
     """Test the source's claim that gradient similarity predicts test accuracy better, on all runs.
 
     Similarity is read where the signal ends its way, at the first layer for gradients and at the last
@@ -71,7 +71,7 @@ def compare(
         gradient, representation = (spearman(values[:, i], values[:, 2], weights) for i in (0, 1))
         advantage = np.abs(gradient) - np.abs(representation)
         found = [interval_of(drawn) for drawn in (gradient, representation, advantage)]
-    return Comparison(
+    return SimilarityComparison(
         measure=measure,
         place=place,
         moment=moment,

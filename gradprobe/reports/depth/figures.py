@@ -9,7 +9,7 @@ import numpy as np
 
 from gradprobe.geometry import FloatArray
 from gradprobe.records.depth import DepthRun, Signal, course, grid
-from gradprobe.reports.depth.claim import Comparison, similarity
+from gradprobe.reports.depth.claim import SimilarityComparison, similarity
 from gradprobe.reports.depth.summary import DepthSummary
 from gradprobe.reports.kit import colours
 from gradprobe.reports.kit.document import Figure
@@ -95,7 +95,7 @@ def heat(summary: DepthSummary, signal: Signal, shown: Shown, caption: str = "")
     )
 
 
-def claim(summary: DepthSummary, comparison: Comparison) -> Figure | None:
+def claim(summary: DepthSummary, comparison: SimilarityComparison) -> Figure | None:
     """Test accuracy against the similarity of gradients, and of representations: a dot a run."""
     if not summary.cells:
         return None
@@ -158,7 +158,7 @@ def _range(maps: Sequence[FloatArray]) -> tuple[float, float]:
     return max(float(values.min()), high - _DECADES), high
 
 
-def _dots(summary: DepthSummary, comparison: Comparison, signal: Signal, variant: str) -> Series:
+def _dots(summary: DepthSummary, comparison: SimilarityComparison, signal: Signal, variant: str) -> Series:
     look = colours.of_architecture(summary.variants, variant)
     runs = [run for cell in summary.cells if cell.variant == variant for run in cell.runs]
     values = np.array(

@@ -12,7 +12,7 @@ from gradprobe.reports.depth.claim import (
     MEASURES,
     MOMENTS,
     PLACES,
-    Comparison,
+    SimilarityComparison,
     compare,
     depth_alone,
 )
@@ -51,7 +51,7 @@ class DepthSummary:
     options: DepthOptions
     cells: tuple[DepthCell, ...]
     gains: Mapping[int, Paired]
-    comparisons: tuple[Comparison, ...]
+    comparisons: tuple[SimilarityComparison, ...]
     depth: BootstrapInterval
     failures: Mapping[str, str]
 

@@ -7,7 +7,7 @@ from collections import Counter
 
 from gradprobe.geometry.diagnosis import ALIKE, EXPANDED, VANISHED
 from gradprobe.records.depth import Finding
-from gradprobe.reports.depth.claim import Comparison
+from gradprobe.reports.depth.claim import SimilarityComparison
 from gradprobe.reports.depth.summary import DepthCell, DepthSummary
 from gradprobe.reports.kit.document import Table, facts
 from gradprobe.reports.kit.numbers import ABSENT, cell, difference, number, signed, with_span
@@ -149,7 +149,7 @@ def _counts(found: Counter[Finding]) -> str:
     return ", ".join(f"{finding} {amount}" for finding, amount in known)
 
 
-def _claim(comparison: Comparison) -> tuple[str, ...]:
+def _claim(comparison: SimilarityComparison) -> tuple[str, ...]:
     return (
         f"{comparison.measure}, {comparison.place}, {comparison.moment}",
         _interval(comparison.gradient),

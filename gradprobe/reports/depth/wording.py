@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from gradprobe.records.depth import Finding, Signal, course
-from gradprobe.reports.depth.claim import Comparison
+from gradprobe.reports.depth.claim import SimilarityComparison
 from gradprobe.reports.depth.summary import DEEP, DepthSummary
 from gradprobe.reports.kit.numbers import difference, number, ranged
 from gradprobe.reports.kit.words import capital, count, join
@@ -38,7 +38,7 @@ def points(summary: DepthSummary) -> tuple[str, ...]:
     return tuple(point for point in found if point)
 
 
-def claim(comparison: Comparison) -> str:
+def claim(comparison: SimilarityComparison) -> str:
     """Whether gradient similarity predicted test accuracy better, in a sentence."""
     if comparison.reason:
         return f"Which similarity predicts accuracy better cannot be tested here: {comparison.reason}."
