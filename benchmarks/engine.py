@@ -51,7 +51,7 @@ def main() -> None:
     repeats = 2 if options.quick else options.repeats
     torch.manual_seed(0)
     rows: list[Row] = []
-    for measure in (engines, steps, many_tasks, sparse_probe, dense_labels):
+    for measure in (engines, small_model, steps, many_tasks, sparse_probe, dense_labels):
         for row in measure(repeats, quick=options.quick):
             print(_line(row), flush=True)
             rows.append(row)
@@ -80,6 +80,24 @@ def engines(repeats: int, *, quick: bool) -> Iterator[Row]:
             target = targets.get(name, {}).get(case.name)
             yield _row(f"{case.name}: measure, {name}", ratio, target, memory)
         yield _row(f"{case.name}: unit", 1.0, None, peak_memory(unit(case)))
+
+
+def small_model(repeats: int, *, quick: bool) -> Iterator[Row]:  # noqa: ARG001 - small as it is
+    """A probe's whole measurement of 7 tasks with 32 rows each on three layers of width 128."""
+    case = mlp(tasks=7, rows=32, width=128)
+    timed = {}
+    for name in ("auto", "loop"):
+        probe = GradientProbe(case.model, focal="task 0", shared=case.model.encoder, engine=name)
+
+        def run(probe: GradientProbe = probe) -> float:
+            losses = case.row_losses()
+            start = _clock()
+            probe.measure(losses)
+            return _clock() - start
+
+        timed[name] = run
+    for name, ratio in ratios(unit(case), timed, max(repeats, 9)).items():
+        yield _row(f"mlp of width 128, 7 tasks: measure, {name}", ratio, 1.2 if name == "auto" else None)
 
 
 def steps(repeats: int, *, quick: bool) -> Iterator[Row]:

@@ -11,7 +11,7 @@ from gradprobe.gradients.finite import check_finite
 from gradprobe.gradients.jacobian import JacobianCapture, Row, UndefinedDiagonalError
 from gradprobe.gradients.loop import LoopEngine, differentiate
 from gradprobe.gradients.outputs import OutputAxis, output_axes
-from gradprobe.gradients.preflight import check_parameters
+from gradprobe.gradients.preflight import check_parameters, nodes_behind
 from gradprobe.gradients.ranks import all_ready
 from gradprobe.gradients.rates import learning_rates
 from gradprobe.gradients.reach import (
@@ -63,6 +63,7 @@ __all__ = [
     "find_trunk",
     "learning_rates",
     "mark_unreached",
+    "nodes_behind",
     "output_axes",
     "parameter_names",
     "reach_note",

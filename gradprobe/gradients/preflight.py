@@ -31,15 +31,20 @@ _BUILT_IN = (
 
 
 def nodes_behind(losses: Iterable[Tensor]) -> list[Node]:
-    """Every node of the graph behind some losses, once."""
-    pending = [loss.grad_fn for loss in losses]
-    seen: dict[Node, None] = {}
-    while pending:
-        node = pending.pop()
-        if node is not None and node not in seen:
-            seen[node] = None
-            pending += [child for child, _ in node.next_functions]
-    return list(seen)
+    """Every node of the graph behind some losses, once; each before the nodes it passes gradient to."""
+    finished: list[Node] = []
+    seen: set[Node] = set()
+    stack: list[tuple[Node, bool]] = [(loss.grad_fn, False) for loss in losses if loss.grad_fn is not None]
+    while stack:
+        node, done = stack.pop()
+        if done:
+            finished.append(node)
+        elif node not in seen:
+            seen.add(node)
+            stack.append((node, True))
+            stack.extend((child, False) for child, _ in node.next_functions if child is not None)
+    finished.reverse()
+    return finished
 
 
 def is_custom(node: Node) -> bool:

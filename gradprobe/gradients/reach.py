@@ -53,6 +53,8 @@ def check_losses_reach_model(losses: Mapping[str, Tensor], model: nn.Module) -> 
     Raises:
         MeasurementError: names the first such loss and the remedy.
     """
+    if not losses:
+        return
     known = {id(parameter) for parameter in model.parameters()}
     for name, loss in losses.items():
         leaves = [leaf(node) for node in AutogradGraph.of([loss]).nodes]

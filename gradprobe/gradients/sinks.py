@@ -6,21 +6,19 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from torch import Tensor
-
-from gradprobe.gradients.preflight import nodes_behind
+from torch.autograd.graph import Node
 
 _SINK = "_DDPSinkBackward"
 
 
 @contextmanager
-def without_ddp_reduction(losses: Iterable[Tensor]) -> Iterator[None]:
-    """A block in which backward passes do not count as the first one of a model with `static_graph=True`.
+def without_ddp_reduction(nodes: Iterable[Node]) -> Iterator[None]:
+    """A block in which passes through a graph do not count as the first of a model with `static_graph=True`.
 
     Such a model queues its reduction of gradients with its first backward pass, and takes the parameters
     that this pass accumulates into for those of all later ones: none, in a pass for other ends.
     """
-    models = {id(model): model for model in _models(losses)}.values()
+    models = {id(model): model for model in _models(nodes)}.values()
     saved = [(model, model._static_graph_delay_allreduce_enqueued) for model in models]
     for model, _ in saved:
         model._static_graph_delay_allreduce_enqueued = True
@@ -31,9 +29,9 @@ def without_ddp_reduction(losses: Iterable[Tensor]) -> Iterator[None]:
             model._static_graph_delay_allreduce_enqueued = queued
 
 
-def _models(losses: Iterable[Tensor]) -> Iterator[Any]:
-    """The models whose outputs these losses come from."""
-    for node in nodes_behind(losses):
+def _models(nodes: Iterable[Node]) -> Iterator[Any]:
+    """The models whose outputs a graph comes from."""
+    for node in nodes:
         if node.name() == _SINK:
             model = node.ddp_weakref()  # type: ignore[attr-defined]
             if model is not None and hasattr(model, "_static_graph_delay_allreduce_enqueued"):

@@ -63,7 +63,7 @@ def reusable(losses: Sequence[Tensor], parameters: Sequence[nn.Parameter] = ()) 
             # What it guards against, memory that is used again, is undone by `rewind`.
             stack.enter_context(torch._functorch.config.patch(donated_buffer=False))
         stack.enter_context(_noting_removals(removed))
-        stack.enter_context(without_ddp_reduction(losses))
+        stack.enter_context(without_ddp_reduction(nodes))
         _rewinds.append(rewind)
         stack.callback(_rewinds.pop)
         yield nodes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -46,11 +46,12 @@ def inert(
     with ExitStack() as stack:
         stack.enter_context(_kept(model, generators, loader))
         stack.enter_context(random_state())
-        stack.enter_context(_silent_parameters(model))
+        parameters = list(model.parameters())
+        stack.enter_context(_silent_parameters(parameters))
         stack.enter_context(_no_exchange())
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
-        for device in {parameter.device.type for parameter in model.parameters()} if not autocast else ():
+        for device in {parameter.device.type for parameter in parameters} if not autocast else ():
             stack.enter_context(torch.autocast(device, enabled=False))
         yield
 
@@ -114,9 +115,8 @@ def _kept(model: nn.Module, generators: Iterable[Any], loader: object) -> Iterat
 
 
 @contextmanager
-def _silent_parameters(model: nn.Module) -> Iterator[None]:
+def _silent_parameters(parameters: Sequence[nn.Parameter]) -> Iterator[None]:
     """Parameters without hooks, and with a `.grad` of their own that only a function inside may fill."""
-    parameters = list(model.parameters())
     held = [
         hooks
         for parameter in parameters

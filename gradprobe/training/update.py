@@ -24,6 +24,7 @@ from gradprobe.gradients import (
     check_finite,
     check_trunk_reached,
     differentiate,
+    nodes_behind,
     output_axes,
     without_ddp_reduction,
 )
@@ -113,7 +114,7 @@ class CombinedUpdate:
             ranks.check(error)
         elif error is not None:
             raise error
-        with without_ddp_reduction(present.values()):
+        with without_ddp_reduction(nodes_behind(present.values())):
             weights, gradients = self._combine(present, self._scale(device), ranks)
         accumulate(gradients)
         return weights

@@ -12,7 +12,7 @@ from gradprobe.encoders import dmpnn, gine, mlp
 from gradprobe.encoders.graphs import molecular_graphs
 from gradprobe.errors import MeasurementError
 from gradprobe.gradients import LoopEngine, RowwiseEngine, all_parameters
-from gradprobe.gradients.rowwise import plan, tracing
+from gradprobe.gradients.rowwise import plan, step, tracing
 from tests._oracles import assert_gramians_agree
 from tests._zoo import zoo
 from tests.gradients._traps import TRAPS, Plain, disjoint
@@ -190,6 +190,96 @@ def test_a_row_map_that_goes_wrong_later_is_noticed_at_the_next_check(monkeypatc
     for _ in range(4):
         now = losses()
         assert_agrees_with_the_loop(engine.capture(now, shared), now, shared, 1e-4)
+
+
+def by_slices(h):
+    return [h[4 * i : 4 * i + 4] for i in range(3)]
+
+
+def by_shuffled_rows(h):
+    return [h[own] for own in torch.randperm(12).split(4)]
+
+
+def by_masks(h):
+    task = torch.arange(3).repeat(4)[torch.randperm(12)]
+    return [h[task == i] for i in range(3)]
+
+
+def by_strides(h):
+    active = torch.relu(h)
+    return [active[i::3] for i in range(3)]
+
+
+def own_losses(model, choose):
+    h = model.leave(torch.tanh(model.enter(torch.randn(12, 4, dtype=torch.float64))))
+    return [head(part).square().mean() for head, part in zip(model.heads, choose(h), strict=True)]
+
+
+@pytest.mark.parametrize("choose", [by_slices, by_shuffled_rows, by_masks, by_strides])
+def test_a_known_way_from_loss_to_rows_needs_no_pass_of_its_own(choose, monkeypatch):
+    torch.manual_seed(0)
+    model = Plain().double()
+    engine, shared = RowwiseEngine(verify_every=4), all_parameters(model)
+    passes = []
+    rows = step.Step.rows
+    monkeypatch.setattr(step.Step, "rows", lambda *args: passes.append(args) or rows(*args))
+    counts = []
+    for _ in range(8):
+        losses = own_losses(model, choose)
+        passes.clear()
+        capture = engine.capture(losses, shared)
+        counts.append(len(passes))
+        assert_agrees_with_the_loop(capture, losses, shared, 1e-10)
+        assert capture.engine == "rowwise"
+        assert not capture.note
+    assert counts[1:4] == counts[5:8] == [1, 1, 1]
+    assert min(counts[0], counts[4]) > 1, "checked on first use, and again when that is due"
+
+
+def test_tasks_that_come_and_go_are_read_off_the_graph_too(monkeypatch):
+    torch.manual_seed(0)
+    model = Plain().double()
+    engine, shared = RowwiseEngine(), all_parameters(model)
+    engine.capture(own_losses(model, by_masks)[:2], shared)
+    monkeypatch.setattr(step, "find_owners", lambda *_: pytest.fail("a pass to tell rows apart"))
+    for present in ((0, 2), (1, 2), (0, 1)):
+        losses = [loss for i, loss in enumerate(own_losses(model, by_masks)) if i in present]
+        assert_agrees_with_the_loop(engine.capture(losses, shared), losses, shared, 1e-10)
+
+
+def test_rows_that_come_to_be_shared_under_a_known_structure_are_noticed_at_once():
+    torch.manual_seed(0)
+    model = Plain().double()
+    engine, shared = RowwiseEngine(), all_parameters(model)
+    for overlap in (0, 0, 2, 0, 2):
+        losses = own_losses(model, lambda h, by=overlap: [h[0 : 4 + by], h[4:8], h[8:12]])
+        assert_agrees_with_the_loop(engine.capture(losses, shared), losses, shared, 1e-10)
+
+
+def test_a_task_that_reads_an_earlier_layer_is_not_taken_for_the_owner_of_what_others_use():
+    torch.manual_seed(0)
+    model = Plain().double()
+    engine, shared = RowwiseEngine(), all_parameters(model)
+    # At first the others have no gradient, so that nothing contradicts an owner of all the rows.
+    for scale in (0.0, 1.0, 1.0):
+        first = model.enter(torch.randn(12, 4, dtype=torch.float64))
+        last = model.leave(torch.tanh(first)) * scale
+        parts = (first, last[:6], last[6:])
+        losses = [head(part).square().mean() for head, part in zip(model.heads, parts, strict=True)]
+        assert_agrees_with_the_loop(engine.capture(losses, shared), losses, shared, 1e-10)
+
+
+def test_a_rule_that_misreads_the_rows_of_a_loss_is_never_trusted(monkeypatch):
+    torch.manual_seed(0)
+    wrong = {**tracing._RULES, ("SliceBackward0", 0): lambda *a: tracing._sliced(*a).roll(4)}
+    monkeypatch.setattr(tracing, "_RULES", wrong)
+    model = Plain().double()
+    engine, shared = RowwiseEngine(), all_parameters(model)
+    for _ in range(3):
+        losses = own_losses(model, by_slices)
+        capture = engine.capture(losses, shared)
+        assert capture.engine == "rowwise"
+        assert_agrees_with_the_loop(capture, losses, shared, 1e-10)
 
 
 @pytest.mark.parametrize("tasks", [3, 6])

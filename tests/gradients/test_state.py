@@ -3,6 +3,7 @@ from __future__ import annotations
 import array
 import collections
 import functools
+import gc
 import itertools
 import random
 import threading
@@ -16,6 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from gradprobe.errors import InputError
 from gradprobe.gradients.state import Reach, Snapshot
+from gradprobe.gradients.state.tensors import _standing
 from gradprobe.probes import GradientProbe, inert
 
 MODEL = Reach(refuse="model")
@@ -158,6 +160,44 @@ def test_frozen_state_is_left_and_one_that_was_changed_anyway_comes_back():
     with inert(model):
         dict.clear(model.config)
     assert model.config == {"width": 6, "layers": (1, 2)}
+
+
+@pytest.fixture
+def table():
+    return {"table": torch.randn(512, 1024)}
+
+
+def test_a_large_frozen_tensor_is_compared_with_one_copy_from_snapshot_to_snapshot(table):
+    Snapshot(table).restore()
+    place = _standing[table["table"]][0].data_ptr()
+    Snapshot(table).restore()
+    assert _standing[table["table"]][0].data_ptr() == place
+    Snapshot({"small": torch.ones(3), "trained": nn.Parameter(table["table"].clone())})
+    assert len(_standing) == 1
+    table.clear()
+    gc.collect()
+    assert not _standing
+
+
+def test_what_was_written_past_the_version_counter_between_snapshots_is_kept(table):
+    Snapshot(table).restore()
+    table["table"].data[3, 5] = -0.0
+    snapshot = Snapshot(table)
+    table["table"].data[3, 5] = 0.0
+    snapshot.restore()
+    assert torch.signbit(table["table"][3, 5])
+
+
+def test_a_snapshot_within_another_leaves_the_copy_of_the_outer_one_alone(table):
+    was = table["table"].clone()
+    outer = Snapshot(table)
+    table["table"].zero_()
+    inner = Snapshot(table)
+    table["table"].fill_(7)
+    inner.restore()
+    assert not table["table"].any()
+    outer.restore()
+    assert torch.equal(table["table"], was)
 
 
 def test_a_parameter_keeps_its_memory_and_its_version():

@@ -19,7 +19,7 @@ from gradprobe.gradients.rowwise.products import (
     products_with,
     weighted_sum,
 )
-from gradprobe.gradients.rowwise.rows import TOLERANCES, wide
+from gradprobe.gradients.rowwise.rows import TOLERANCES, wide_dtype
 from gradprobe.gradients.shared import SharedParameters
 
 
@@ -57,9 +57,7 @@ class RowwiseCapture:
     @property
     def _is_single(self) -> bool:
         """Whether sums are formed in float32."""
-        return any(
-            wide(own.rows.values[:0]).dtype == torch.float32 for p in self.portions.values() for own in p
-        )
+        return any(wide_dtype(own.rows.values) == torch.float32 for p in self.portions.values() for own in p)
 
     def gramian(self) -> FloatArray:
         """Inner products [l, g, g] of the group gradients, accumulated in float64."""

@@ -36,10 +36,10 @@ class RowwiseEngine:
     saved (its input) and, from one backward pass, its output gradient. Where each row of that belongs
     to one group, the Gramian and any weighted sum of gradients follow without another pass.
 
-    Whose row it is, the rows nearest to the losses tell by two short passes (`ownership`), and all
-    others by following the graph down (`tracing`), or by a second full pass where that is not
-    possible. What was read off the graph is checked against a second full pass on first use of a
-    model's structure and every `verify_every` captures after.
+    Whose row it is, is read off the graph (`tracing`): from the losses down to the rows nearest to them,
+    and from there on. Where the graph does not tell, the nearest rows are told apart by a short second pass
+    (`ownership`), the others by a full one. What was read off the graph is checked against such passes on
+    first use of a model's structure, or of a loss's, and every `verify_every` captures after.
 
     Groups that share rows take turns, with as many passes as the most crowded rows demand; where every
     group has to go alone, as where rows mix (attention across rows), this is a loop without its weight
@@ -71,7 +71,7 @@ class RowwiseEngine:
                     raise UnreadableNodeError(f"{', '.join(inside)} runs a backward pass of its own")
                 if waits := waits_for_others(nodes):
                     raise UnreadableNodeError(f"{', '.join(waits)} waits for other processes")
-                capture = self._capture(losses, shared)
+                capture = self._capture(losses, shared, AutogradGraph(tuple(nodes)))
                 if collect():
                     raise UnreadableNodeError("a function runs a backward pass of its own")
                 return capture
@@ -80,10 +80,11 @@ class RowwiseEngine:
             note = "; ".join(filter(None, (f"loop, since {reason}", instead.note)))
             return dataclasses.replace(instead, note=note)
 
-    def _capture(self, losses: Sequence[Tensor], shared: SharedParameters) -> RowwiseCapture:
+    def _capture(
+        self, losses: Sequence[Tensor], shared: SharedParameters, graph: AutogradGraph
+    ) -> RowwiseCapture:
         if any(loss.grad_fn is None for loss in losses):
             raise UnreadableNodeError("a loss has no graph")
-        graph = AutogradGraph.of(losses)
         if uses_float16(graph.nodes):
             raise UnreadableNodeError("float16 needs a loss scale of each task's own")
         uses = find_uses(graph, shared)
@@ -114,7 +115,11 @@ class RowwiseEngine:
     def _make_passes(self, step: Step, structure: int, generator: np.random.Generator) -> list[Pass]:
         check = self._memory.is_due(structure)
         crowded = self._memory.is_crowded(structure)
-        passes = make_passes(step, generator, check=check, crowded=crowded)
+        above = step.structures_above()
+        known = self._memory.is_front_known(above)
+        passes = make_passes(step, generator, check=check, crowded=crowded, front_known=known)
+        if any(own.front_read for own in passes):
+            self._memory.remember_front(above)
         self._memory.remember_crowd(structure, crowded=len(passes) > 1)
         if len(passes) > 1 and step.uses.unread:
             raise MixedRowsError("groups share rows, and some uses of parameters are not understood")

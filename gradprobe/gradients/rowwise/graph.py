@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.autograd.function import BackwardCFunction
 from torch.autograd.graph import GradientEdge, Node
 
+from gradprobe.gradients.preflight import nodes_behind
 from gradprobe.gradients.walks import walk
 
 # A node and the position of one of its inputs, through which gradient flows on.
@@ -31,7 +32,7 @@ class AutogradGraph:
     @classmethod
     def of(cls, losses: Iterable[Tensor]) -> AutogradGraph:
         """The graph behind losses that require a gradient."""
-        return cls(tuple(_topological(losses)))
+        return cls(tuple(nodes_behind(losses)))
 
     @cached_property
     def users(self) -> dict[Node, list[Slot]]:
@@ -84,6 +85,22 @@ class AutogradGraph:
                 mode = getattr(node, "_saved_training", None)
                 entries.append((node.name(), mode, *users))
         return hash(tuple(entries))
+
+
+def structure_above(loss: Tensor, ends: Collection[Node]) -> int:
+    """A number that is equal for losses made of some nodes by the same operations, connected alike."""
+    number: dict[Node, int] = {}
+    entries: list[tuple[object, ...]] = []
+    pending = [] if loss.grad_fn is None else [loss.grad_fn]
+    while pending:
+        node = pending.pop()
+        if node in number:
+            continue
+        number[node] = len(number)
+        below = () if node in ends else tuple((child, slot) for child, slot in node.next_functions if child)
+        entries.append((node.name(), node in ends, *((number.get(child, -1), slot) for child, slot in below)))
+        pending += [child for child, _ in below]
+    return hash(tuple(entries))
 
 
 def kind(node: Node) -> str:
@@ -146,18 +163,3 @@ def output_gradients(
     except RuntimeError as error:
         raise UnreadableNodeError(str(error)) from error
     return [None if gradient is None else gradient.detach() for gradient in found]
-
-
-def _topological(losses: Iterable[Tensor]) -> Iterator[Node]:
-    finished: list[Node] = []
-    seen: set[Node] = set()
-    stack: list[tuple[Node, bool]] = [(loss.grad_fn, False) for loss in losses if loss.grad_fn is not None]
-    while stack:
-        node, done = stack.pop()
-        if done:
-            finished.append(node)
-        elif node not in seen:
-            seen.add(node)
-            stack.append((node, True))
-            stack.extend((child, False) for child, _ in node.next_functions if child is not None)
-    return reversed(finished)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
+
 # Structures that are remembered; a run has a few, however many batches it sees.
 _CAPACITY = 256
 
@@ -18,10 +20,21 @@ class StructureMemory:
         self._verified: dict[int, int] = {}
         self._mixing: dict[int, int] = {}
         self._crowded: dict[int, int] = {}
+        self._fronts: dict[int, int] = {}
 
     def is_due(self, structure: int) -> bool:
         """Whether the owners of rows must be checked now; counts the question as a capture."""
         return not _use_up(self._verified, structure)
+
+    def is_front_known(self, structures: Collection[int]) -> bool:
+        """Whether the graph told the owners of the front's rows when last checked; counts as a capture."""
+        known = [_use_up(self._fronts, structure) for structure in structures]
+        return all(known)
+
+    def remember_front(self, structures: Iterable[int]) -> None:
+        """What the graph told was found to be right; trust it until the next check is due."""
+        for structure in structures:
+            _remember(self._fronts, structure, self._every - 1)
 
     def is_known_to_mix(self, structure: int) -> bool:
         """Whether rows mixed when last checked; counts the question as a capture."""

@@ -24,26 +24,30 @@ class Pass:
     """One backward pass over some groups: the rows [r, d] of every output, and their owners [r].
 
     Owners are places among the members. `traced` says that reading them off the graph gave, or would
-    have given, the right ones.
+    have given, the right ones; `front_read` that a pass has shown this for the rows near the losses.
     """
 
     members: tuple[int, ...]
     values: Mapping[Output, Tensor]
     owners: Owners
     traced: bool
+    front_read: bool = False
 
 
-def make_passes(step: Step, generator: np.random.Generator, *, check: bool, crowded: bool) -> list[Pass]:
+def make_passes(
+    step: Step, generator: np.random.Generator, *, check: bool, crowded: bool, front_known: bool = False
+) -> list[Pass]:
     """The passes of a step, as few as the rows near the losses allow.
 
-    With `check`, owners come from second passes even where the graph tells them. Say `crowded` where
-    groups are likely to share rows, which saves a pass over all of them that would be in vain.
+    With `check`, owners come from second passes even where the graph tells them; without `front_known`,
+    those of the rows near the losses do. Say `crowded` where groups are likely to share rows, which saves
+    a pass over all of them that would be in vain.
 
     Raises:
         MixedRowsError: rows mix, or the passes would be more than the groups.
     """
     ways: list[Callable[[], list[Pass]]] = [
-        lambda: [together(step, generator, check=check)],
+        lambda: [together(step, generator, check=check, front_known=front_known)],
         lambda: _in_turns(step, generator, check=check),
     ]
     first, second = reversed(ways) if crowded else ways
@@ -57,21 +61,27 @@ def make_passes(step: Step, generator: np.random.Generator, *, check: bool, crow
         raise MixedRowsError(str(error)) from error
 
 
-def together(step: Step, generator: np.random.Generator, *, check: bool) -> Pass:
+def together(step: Step, generator: np.random.Generator, *, check: bool, front_known: bool = False) -> Pass:
     """One pass over all groups."""
     groups = tuple(range(len(step.losses)))
     values = _values(step, groups)
     front = step.front(0)
+    read = step.read_owners(front, values)
     if not check:
-        known = step.find_owners(groups, {output: values[output] for output in front.outputs}, generator)
+        known, checked = read, False
+        if known is None or not front_known:
+            known = step.find_owners(groups, {output: values[output] for output in front.outputs}, generator)
+            checked = read is not None and _agree(known, read)
         try:
-            return Pass(groups, values, step.trace(groups, front, known), traced=True)
+            owners = step.trace(groups, front, known)
+            return Pass(groups, values, owners, traced=True, front_read=checked)
         except OwnersMeetError:
             raise
         except UntraceableError:
             pass
     owners = step.find_owners(groups, values, generator)
-    return Pass(groups, values, owners, _agrees(step, groups, front, owners))
+    checked = read is not None and _agree({output: owners[output] for output in front.outputs}, read)
+    return Pass(groups, values, owners, _agrees(step, groups, front, owners), front_read=checked)
 
 
 def _in_turns(step: Step, generator: np.random.Generator, *, check: bool) -> list[Pass]:

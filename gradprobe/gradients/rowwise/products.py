@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gradprobe.gradients.rowwise.rows import NOBODY, TOLERANCES, OwnedRows, wide
+from gradprobe.gradients.rowwise.rows import NOBODY, TOLERANCES, OwnedRows, wide, wide_dtype
 from gradprobe.gradients.rowwise.terms import Lookup, Product, Term
 
 # Rows of a block of the row-by-row products, and the elements of the group gradients held at a time.
@@ -83,7 +83,7 @@ def group_gradients(portions: Sequence[Portion], shape: Sequence[int]) -> Tensor
 
 
 def _wide_dtype(portions: Sequence[Portion]) -> torch.dtype:
-    return wide(portions[0].rows.values.new_empty(0)).dtype
+    return wide_dtype(portions[0].rows.values)
 
 
 def _zeros(portions: Sequence[Portion], shape: Sequence[int], dtype: torch.dtype | None = None) -> Tensor:
@@ -98,7 +98,8 @@ def _from_gradients(portions: Sequence[Portion], shape: Sequence[int], dtype: to
     for gradients in _gradient_parts(portions, shape, dtype):
         flat = gradients.reshape(groups, -1)
         own = flat @ flat.T
-        if bool(flat[_underflows(own, dtype)].any()):
+        faint = _underflows(own, dtype)
+        if bool(faint.any()) and bool(flat[faint].any()):
             own = flat.double() @ flat.double().T
         total += own.double()
     # A product of float32 matrices rounds (i, j) and (j, i) apart; combiners refuse such a Gramian.
@@ -123,6 +124,8 @@ def _underflows(total: Tensor, dtype: torch.dtype) -> Tensor:
 
 def _row_bound(portions: Sequence[Portion]) -> Tensor:
     rows = portions[0].rows
+    if not any(isinstance(portion.term, Product) for portion in portions):
+        return torch.zeros(rows.groups, dtype=torch.float64, device=rows.values.device)
     total = torch.zeros(rows.groups + 1, dtype=torch.float64, device=rows.values.device)
     for portion in portions:
         if isinstance(portion.term, Product):

@@ -17,7 +17,12 @@ TOLERANCES = {torch.float64: 1e-10, torch.float32: 1e-4, torch.bfloat16: 5e-2}
 
 def wide(values: Tensor) -> Tensor:
     """The values in the dtype that sums are formed in: float64 stays, everything else is float32."""
-    return values.to(torch.promote_types(values.dtype, torch.float32))
+    return values.to(wide_dtype(values))
+
+
+def wide_dtype(values: Tensor) -> torch.dtype:
+    """The dtype that sums of some values are formed in."""
+    return torch.promote_types(values.dtype, torch.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +46,17 @@ class OwnedRows:
         bounds: list[int] = torch.searchsorted(ascending, steps).tolist()
         pairs = enumerate(pairwise(bounds))
         return [(group, slice(start, end)) for group, (start, end) in pairs if start < end]
+
+    @cached_property
+    def each(self) -> int:
+        """How many rows each group owns where that is the same number for all, and no row is left; else 0."""
+        sizes = {own.stop - own.start for _, own in self.slices}
+        size = sizes.pop() if len(sizes) == 1 else 0
+        return size if len(self.slices) == self.groups and size * self.groups == len(self.owner) else 0
+
+    def stacked(self, arranged: Tensor) -> Tensor:
+        """Arranged values [r, ...] as [g, rows of each group, ...], where all groups own as many."""
+        return arranged.reshape(self.groups, self.each, *arranged.shape[1:])
 
     def arrange(self, values: Tensor) -> Tensor:
         """Values [r, ...] with each group's rows side by side; the very tensor where they are already."""

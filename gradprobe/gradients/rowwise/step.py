@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 import torch
@@ -12,10 +12,10 @@ from torch import Tensor
 from torch.autograd.graph import Node
 
 from gradprobe.geometry import BoolArray, FloatArray
-from gradprobe.gradients.rowwise.graph import AutogradGraph, output_gradients, shape
+from gradprobe.gradients.rowwise.graph import AutogradGraph, output_gradients, shape, structure_above
 from gradprobe.gradients.rowwise.ownership import find_owners
 from gradprobe.gradients.rowwise.rows import NOBODY
-from gradprobe.gradients.rowwise.tracing import UntraceableError, follow
+from gradprobe.gradients.rowwise.tracing import UntraceableError, follow, follow_from_losses
 from gradprobe.gradients.rowwise.uses import Uses
 from gradprobe.gradients.shared import SharedParameters
 
@@ -67,8 +67,15 @@ class Step:
         """A number that is equal for steps of the same operations, connected alike, below the first front."""
         return self._graph.structure_below(node for node, _ in self.front(0).outputs)
 
+    @cached_property
+    def _first_front(self) -> Front:
+        return self._front(0)
+
     def front(self, depth: int) -> Front:
         """The outputs that more than one loss reaches first; with depth 1 also those next in line; ..."""
+        return self._front(depth) if depth else self._first_front
+
+    def _front(self, depth: int) -> Front:
         lowest = self._first_of(self._contested)
         outputs = lowest
         for _ in range(depth):
@@ -107,6 +114,33 @@ class Step:
         run = partial(self.rows, groups, list(plain))
         found = find_owners(list(plain.values()), run, len(groups), generator)
         return dict(zip(plain, found, strict=True))
+
+    def read_owners(self, front: Front, values: Mapping[Output, Tensor]) -> Owners | None:
+        """The owners [r] of a front's rows [r, d] among all groups, as the graph tells them, zeros unowned.
+
+        None where it does not tell, or where rows that it says nothing of are not zero.
+        """
+        a_loss_in_another = any(
+            loss.grad_fn and self._reach[loss.grad_fn].bit_count() > 1 for loss in self.losses
+        )
+        if a_loss_in_another or any(lead != 1 for _, lead in front.outputs):
+            return None
+        try:
+            found = follow_from_losses(self._graph, self._reach, {node for node, _ in front.outputs})
+        except UntraceableError:
+            return None
+        owners = {}
+        for output in front.outputs:
+            silent, owner = ~values[output].ne(0).any(1), found[output[0]]
+            if bool((owner.eq(NOBODY) & ~silent).any()):
+                return None
+            owners[output] = owner.masked_fill(silent, NOBODY)
+        return owners
+
+    def structures_above(self) -> set[int]:
+        """A number for each way in which a loss is made from the first front."""
+        ends = {node for node, _ in self.front(0).outputs}
+        return {structure_above(loss, ends) for loss in self.losses}
 
     def trace(self, members: Sequence[int], front: Front, known: Owners) -> Owners:
         """The owners [r] of the rows of all outputs, by place among the members, as the graph tells them.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -12,23 +12,23 @@ from torch import Tensor
 from gradprobe.gradients.rowwise.rows import OwnedRows, wide
 
 
-class Term(Protocol):
+class Term(ABC):
     """One use of a parameter, whose gradient is a sum over the rows of the use's output gradient."""
 
+    @abstractmethod
     def add_to(self, gradients: Tensor, rows: OwnedRows) -> None:
         """Add every group's gradient to `gradients` [g, *shape of the parameter], of the wide dtype."""
-        ...
 
+    @abstractmethod
     def total(self, output: Tensor) -> Tensor:
         """The gradient [*shape of the parameter] from all rows [r, ...] of an output gradient."""
-        ...
 
+    @abstractmethod
     def products(self, direction: Tensor, output: Tensor) -> Tensor:
         """Inner products [r] of each row's gradient with a direction [*shape of the parameter].
 
         From what the output would change by along the direction, so no row's gradient is formed.
         """
-        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +46,10 @@ class Product(Term):
         """As `add_to`, for some of the k inputs only."""
         a, b = rows.arrange(self.inputs)[:, columns], rows.arranged
         left, right = (b, a) if self.output_first else (a, b)
+        if rows.each:
+            left, right = (rows.stacked(side.to(gradients.dtype)) for side in (left, right))
+            gradients.baddbmm_(left.transpose(1, 2), right)
+            return
         for group, own in rows.slices:
             gradients[group].addmm_(left[own].to(gradients.dtype).T, right[own].to(gradients.dtype))
 
@@ -77,6 +81,9 @@ class RowSum(Term):
     def add_to(self, gradients: Tensor, rows: OwnedRows) -> None:
         """Sums over each group's slice of rows."""
         each = rows.arrange(self._per_row(rows.values))
+        if rows.each:
+            gradients += rows.stacked(each).sum(1).reshape(gradients.shape)
+            return
         for group, own in rows.slices:
             gradients[group] += each[own].sum(0).reshape(self.shape)
 

@@ -7,7 +7,7 @@ summing the edges of an atom). Where only such operations lie between, no second
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
 
 import torch
@@ -53,9 +53,62 @@ def follow(graph: AutogradGraph, known: Mapping[Node, Tensor]) -> Mapping[Node, 
     return owners
 
 
-def _passed_on(node: Node, owner: Tensor) -> Iterator[tuple[Node, Tensor]]:
+def follow_from_losses(
+    graph: AutogradGraph, reach: Mapping[Node, int], ends: Collection[Node]
+) -> Mapping[Node, Tensor]:
+    """The owners [rows] of some nodes, by place among all losses, where the graph tells them.
+
+    `reach` tells which losses reach a node, loss i as bit i. What one loss alone reaches is its own; from
+    there owners are followed down to the ends, as in slices of a batch, one a task. Rows that nothing
+    reaches are `NOBODY`'s.
+
+    Raises:
+        OwnersMeetError, UntraceableError: the graph does not tell.
+    """
+    contested = {node for node, losses in reach.items() if losses.bit_count() > 1}
+    _expect_side_by_side(graph, ends)
+    owners: dict[Node, Tensor] = {}
+    for node in graph.nodes:
+        if node in contested and (node in ends or node not in owners):
+            continue
+        if node in contested:
+            owner = owners[node]
+        elif any(child in contested and not _is_parameter(child) for child in _children(node)):
+            owner = _all_of(reach[node].bit_length() - 1, node)
+        else:
+            continue
+        for child, passed in _passed_on(node, owner, contested):
+            owners[child] = passed if child not in owners else _agreed(owners[child], passed)
+    if missed := [node.name() for node in ends if node not in owners]:
+        raise UntraceableError(f"{missed[0]} is out of reach")
+    return {node: owners[node] for node in ends}
+
+
+def _expect_side_by_side(graph: AutogradGraph, ends: Collection[Node]) -> None:
+    """Refuse ends of which one lies below another, whose rows would be that other's as well."""
+    below: set[Node | None] = set()
+    for node in graph.nodes:
+        if node in ends and node in below:
+            raise UntraceableError(f"{node.name()} is reached in two ways")
+        if node in ends or node in below:
+            below.update(child for child, _ in node.next_functions)
+
+
+def _children(node: Node) -> list[Node]:
+    return [child for child, _ in node.next_functions if child is not None]
+
+
+def _all_of(place: int, node: Node) -> Tensor:
+    if not shape(node):
+        raise UntraceableError(f"{node.name()} has no rows")
+    return torch.full((shape(node)[0],), place, dtype=torch.long, device=node._input_metadata[0].device)
+
+
+def _passed_on(
+    node: Node, owner: Tensor, wanted: Collection[Node] | None = None
+) -> Iterator[tuple[Node, Tensor]]:
     for slot, (child, output) in enumerate(node.next_functions):
-        if child is None or _is_parameter(child):
+        if child is None or (wanted is not None and child not in wanted) or _is_parameter(child):
             continue
         rule = _RULES.get((kind(node), slot), _RULES.get((kind(node), None)))
         if rule is None or output != 0:
@@ -90,6 +143,38 @@ def _same(node: Node, slot: int, owner: Tensor) -> Tensor:
     if len(shape(child)) != len(shape(node)) and not kind(node).endswith("ViewBackward0"):
         raise UntraceableError(f"{node.name()} broadcasts rows")
     return owner
+
+
+def _squeezed(node: Node, slot: int, owner: Tensor) -> Tensor:
+    """Dimensions of size one come and go; rows stay the first one where there are several."""
+    child = node.next_functions[slot][0]
+    if child is None or not shape(child) or not shape(child)[0] == shape(node)[0] == len(owner) > 1:
+        raise UntraceableError(f"{node.name()} may move rows along another dimension")
+    return owner
+
+
+def _selected(node: Node, slot: int, owner: Tensor) -> Tensor:
+    """A column of the rows, as one task's predictions are."""
+    child = node.next_functions[slot][0]
+    if child is None or signed(saved(node, "dim")) % len(shape(child)) == 0 or shape(child)[0] != len(owner):
+        raise UntraceableError("a single row was selected")
+    return owner
+
+
+def _sliced(node: Node, slot: int, owner: Tensor) -> Tensor:
+    """A stretch of the rows, as one task's are; or a part of every row."""
+    child = node.next_functions[slot][0]
+    if child is None:
+        raise UntraceableError("a slice of a constant")
+    if signed(saved(node, "dim")) % len(shape(child)) != 0:
+        return _same(node, slot, owner)
+    start, end, step = (saved(node, name) for name in ("start", "end", "step"))
+    whole = owner.new_full((shape(child)[0],), NOBODY)
+    part = whole[signed(start) : signed(end) : step]
+    if len(part) != len(owner):
+        raise UntraceableError("a slice of another number of rows")
+    part.copy_(owner)
+    return whole
 
 
 def _concatenated(node: Node, slot: int, owner: Tensor) -> Tensor:
@@ -183,6 +268,9 @@ _RULES: Mapping[tuple[str, int | None], _Rule] = {
     ("NativeLayerNormBackward0", 0): _normalised,
     ("NativeBatchNormBackward0", 0): _batch_normalised,
     ("CatBackward0", None): _concatenated,
+    ("SliceBackward0", 0): _sliced,
+    ("SelectBackward0", 0): _selected,
+    **{(f"{name}", 0): _squeezed for name in ("SqueezeBackward0", "SqueezeBackward1", "UnsqueezeBackward0")},
     ("IndexSelectBackward0", 0): partial(_gathered, index=_row_index),
     ("IndexBackward0", 0): partial(_gathered, index=_only_index),
     ("ScatterAddBackward0", None): _scattered,

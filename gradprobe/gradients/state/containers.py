@@ -6,9 +6,11 @@ import array
 import collections
 import copy
 import itertools
+import operator
 import types
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -32,27 +34,31 @@ class KeptDict(Kept):
     def __init__(self, held: dict[Any, Any]) -> None:
         self._held = held
         self._kind: Any = collections.OrderedDict if isinstance(held, collections.OrderedDict) else dict
-        self._items = list(self._kind.items(held))
+        self._keys = list(self._kind.keys(held))
+        self._values = list(self._kind.values(held))
 
     def protect(self) -> None:
         """Let others count on with a copy."""
-        for key, value in self._items:
+        if not _any_counter(self._values):
+            return
+        for key, value in zip(self._keys, self._values, strict=True):
             if isinstance(value, _COUNTERS):
                 self._kind.__setitem__(self._held, key, _copied(value))
 
     def restore(self) -> None:
         """Put entries and their order back."""
-        if _same(itertools.chain(*self._kind.items(self._held)), itertools.chain(*self._items)):
+        same_keys = _same(self._kind.keys(self._held), self._keys)
+        if same_keys and _same(self._kind.values(self._held), self._values):
             return
         self._kind.clear(self._held)
-        for key, value in self._items:
+        for key, value in zip(self._keys, self._values, strict=True):
             self._kind.__setitem__(self._held, key, value)
 
 
 class KeptEmpty(Kept):
-    """Dictionaries that are empty, as most registries of a module are: many for the price of one."""
+    """Dictionaries and sets that are empty, as most registries of a module are: many for the price of one."""
 
-    def __init__(self, held: list[dict[Any, Any]]) -> None:
+    def __init__(self, held: list[dict[Any, Any] | set[Any]]) -> None:
         self._held = held
 
     def restore(self) -> None:
@@ -71,13 +77,13 @@ class KeptList(Kept):
 
     def protect(self) -> None:
         """Let others count on with a copy."""
-        for place, value in enumerate(self._items):
+        for place, value in enumerate(self._items if _any_counter(self._items) else ()):
             if isinstance(value, _COUNTERS):
                 list.__setitem__(self._held, place, _copied(value))
 
     def restore(self) -> None:
         """Put the entries back."""
-        if not _same(list.__iter__(self._held), self._items):
+        if not _same(list.copy(self._held), self._items):
             list.__setitem__(self._held, slice(None), self._items)
 
 
@@ -90,7 +96,7 @@ class KeptDeque(Kept):
 
     def restore(self) -> None:
         """Put the entries back."""
-        if not _same(iter(self._held), self._items):
+        if not _same(list(self._held), self._items):
             collections.deque.clear(self._held)
             collections.deque.extend(self._held, self._items)
 
@@ -136,7 +142,7 @@ class KeptArray(Kept):
             self._held.resize(self._shape, refcheck=False)
         plain = np.asarray(self._held)
         if plain.dtype.hasobject:
-            changed = not _same(iter(plain.flat), self._items.flat)
+            changed = not _same(list(plain.flat), list(self._items.flat))
         else:
             changed = plain.tobytes() != self._items.tobytes()
         if changed:
@@ -235,6 +241,15 @@ def _copied(value: Any) -> Any:
         return copy.copy(value)
 
 
-def _same(one: Iterator[Any], other: Any) -> bool:
+def _any_counter(values: Iterable[Any]) -> bool:
+    return any(map(_counts, map(type, values)))
+
+
+@lru_cache(maxsize=1024)
+def _counts(kind: type) -> bool:
+    return issubclass(kind, _COUNTERS)
+
+
+def _same(one: Collection[Any], other: Collection[Any]) -> bool:
     """Whether the entries are the very same objects, in order."""
-    return all(a is b for a, b in itertools.zip_longest(one, other, fillvalue=_ABSENT))
+    return len(one) == len(other) and all(map(operator.is_, one, other))

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 
+_KINDS = (torch.Generator, np.random.RandomState, np.random.Generator, np.random.BitGenerator, random.Random)
+
 
 @contextmanager
 def random_state() -> Iterator[None]:
@@ -27,6 +29,11 @@ def random_state() -> Iterator[None]:
         torch.set_rng_state(cpu)
         if cuda is not None:
             torch.cuda.set_rng_state_all(cuda)
+
+
+def is_generator_kind(kind: type) -> bool:
+    """Whether `rewind` knows the instances of a class."""
+    return issubclass(kind, _KINDS) and not issubclass(kind, random.SystemRandom)
 
 
 def rewind(generator: Any) -> Callable[[], object] | None:

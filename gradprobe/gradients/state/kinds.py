@@ -15,8 +15,8 @@ import threading
 import types
 import weakref
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -26,7 +26,7 @@ from torch.utils.hooks import RemovableHandle
 
 from gradprobe.errors import InputError
 from gradprobe.gradients.state import containers
-from gradprobe.gradients.state.generators import rewind
+from gradprobe.gradients.state.generators import is_generator_kind, rewind
 from gradprobe.gradients.state.kept import Kept, Rewound
 from gradprobe.gradients.state.scripted import KeptScript
 from gradprobe.gradients.state.tensors import KeptTensor, has_memory, parts
@@ -35,8 +35,7 @@ if TYPE_CHECKING:
     from gradprobe.gradients.state.snapshot import Reach
 
 
-@dataclass(frozen=True)
-class Visit:
+class Visit(NamedTuple):
     """An object on the way, where it was met, and whether contents of tensors are copied from here on."""
 
     path: str
@@ -57,13 +56,38 @@ def open_up(visit: Visit, reach: Reach) -> Opened:
     Raises:
         InputError: the object changes as it is used, and can be neither copied nor put back.
     """
-    value = visit.value
-    if (back := rewind(value)) is not None:
-        return [Rewound(back)], ()
-    if not isinstance(value, Tensor | nn.Module | _Attributes) and _is_left_alone(value):
-        return [], ()
-    opener = next((opener for kinds, opener in _OPENERS if isinstance(value, kinds)), _object)
+    kind = type(visit.value)
+    # A proxy passes for another class than its own; of classes each is a kind by itself.
+    plain = visit.value.__class__ is kind and not issubclass(kind, type)
+    opener = _opener_of_kind(kind) if plain else _opener_of(visit.value)  # type: ignore[arg-type]
     return opener(visit, reach)
+
+
+@lru_cache(maxsize=1024)
+def _opener_of_kind(kind: type) -> _Opener:
+    """The opener of all plain instances of a class."""
+    if is_generator_kind(kind):
+        return _generator
+    if not issubclass(kind, _ALWAYS_OPENED) and _is_kind_left_alone(kind):
+        return _nothing
+    return next((opener for kinds, opener in _OPENERS if issubclass(kind, kinds)), _object)
+
+
+def _opener_of(value: object) -> _Opener:
+    if rewind(value) is not None:
+        return _generator
+    if not isinstance(value, _ALWAYS_OPENED) and _is_left_alone(value):
+        return _nothing
+    return next((opener for kinds, opener in _OPENERS if isinstance(value, kinds)), _object)
+
+
+def _generator(visit: Visit, reach: Reach) -> Opened:  # noqa: ARG001 - an opener
+    back = rewind(visit.value)
+    return ([] if back is None else [Rewound(back)]), ()
+
+
+def _nothing(visit: Visit, reach: Reach) -> Opened:  # noqa: ARG001 - an opener
+    return [], ()
 
 
 def _tensor(visit: Visit, reach: Reach) -> Opened:
@@ -94,9 +118,10 @@ def _module(visit: Visit, reach: Reach) -> Opened:
     lead = f"{visit.path}." if visit.path else ""
     kept: list[Kept] = [containers.KeptDict(held)]
     children = []
-    kept.append(containers.KeptEmpty([own for own in held.values() if type(own) in _DICTS and not own]))
+    empty = [own for own in held.values() if type(own) in _EMPTIED and not own]
+    kept.append(containers.KeptEmpty(empty))
     for name, value in held.items():
-        if type(value) in _DICTS and not value:
+        if is_plain(value) or (type(value) in _EMPTIED and not value):
             continue
         if name in ("_parameters", "_buffers", "_modules"):
             kept.append(containers.KeptDict(value))
@@ -252,8 +277,12 @@ def _open_attributes(visit: Visit, reach: Reach) -> Opened:  # noqa: ARG001 - an
 
 def _classes(visit: Visit) -> list[Visit]:
     """The classes that somebody wrote for this run, whose attributes may hold state as well."""
-    kinds = type(visit.value).__mro__
-    return [visit.to("", kind) for kind in kinds if _top(kind.__module__) not in _LIBRARIES]
+    return [visit.to("", kind) for kind in _own_classes(type(visit.value))]  # type: ignore[arg-type]
+
+
+@lru_cache(maxsize=1024)
+def _own_classes(kind: type) -> tuple[type, ...]:
+    return tuple(own for own in kind.__mro__ if _top(own.__module__) not in _LIBRARIES)
 
 
 def _class(visit: Visit, reach: Reach) -> Opened:  # noqa: ARG001 - an opener
@@ -276,20 +305,30 @@ def _top(module: str | None) -> str:
     return (module or "").partition(".")[0]
 
 
+def is_plain(value: object) -> bool:
+    """Whether a value can hold nothing that changes."""
+    return type(value) in _PLAIN
+
+
 def _is_left_alone(value: object) -> bool:
-    kind = value if isinstance(value, type) else type(value)
-    module = kind.__module__ or ""
     if isinstance(value, type):
-        return _top(module) in _LIBRARIES
+        return _top(value.__module__) in _LIBRARIES
+    return isinstance(value, (*_ALIVE, *_OTHERS)) or _is_kind_left_alone(type(value))
+
+
+def _is_kind_left_alone(kind: type) -> bool:
+    module = kind.__module__ or ""
     return (
-        isinstance(value, (*_ALIVE, *_OTHERS))
+        issubclass(kind, (*_ALIVE, *_OTHERS))
         or _top(module) in _SERVICES
         or module.startswith(_TORCH_SERVICES)
         or (module.startswith("torch.utils.data") and kind.__name__.endswith("LoaderIter"))
     )
 
 
-_DICTS = (dict, collections.OrderedDict)
+_PLAIN = frozenset({type(None), bool, int, float, complex, str, bytes, range, slice, type(...)})
+_EMPTIED = (dict, collections.OrderedDict, set)
+_ALWAYS_OPENED = (Tensor, nn.Module, _Attributes)
 _CALLED = ("forward", "__call__", "__iter__", "__getitem__")
 _ROWS = ("dataset", "datasets", "data_source")
 _LARGEST = 2**20

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gradprobe.gradients.state.kept import Kept
-from gradprobe.gradients.state.kinds import Visit, open_up
+from gradprobe.gradients.state.kinds import Visit, is_plain, open_up
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Snapshot:
             self._seen[id(visit.value)] = visit.value
             kept, children = open_up(visit, reach)
             self._kept += kept
-            pending += [child for child in children if not _is_plain(child.value)]
+            pending += [child for child in children if not is_plain(child.value)]
         for entry in self._kept:
             entry.protect()
 
@@ -61,10 +61,3 @@ class Snapshot:
         """Put everything back; containers first, so that what they held is restored in place."""
         for entry in self._kept:
             entry.restore()
-
-
-_PLAIN = frozenset({type(None), bool, int, float, complex, str, bytes, range, slice, type(...)})
-
-
-def _is_plain(value: object) -> bool:
-    return type(value) in _PLAIN
