@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 
@@ -126,7 +126,7 @@ def _backend(name: str, workers: int, scheduler: str | None) -> dict[str, object
 def _dask_client(scheduler: str | None) -> object:
     """A client of the scheduler, whose workers were checked to have one thread each."""
     try:
-        from distributed import Client
+        import distributed
     except ImportError as error:
         raise missing_extra("distributed", "dask") from error
 
@@ -134,15 +134,16 @@ def _dask_client(scheduler: str | None) -> object:
         raise InputError(
             "scheduler: expected the address of a dask scheduler, such as tcp://host:8786, got none"
         )
+    connect: Any = distributed.Client  # typed or not, whether or not dask is installed
     try:
-        client = Client(scheduler, set_as_default=False)  # type: ignore[no-untyped-call]
+        client: Any = connect(scheduler, set_as_default=False)
     except (OSError, ValueError) as error:
         raise InputError(
             f"scheduler: expected a dask scheduler at {scheduler}, got no answer ({error}); start one first"
         ) from error
     threads = {worker: found["nthreads"] for worker, found in client.scheduler_info()["workers"].items()}
     if any(count > 1 for count in threads.values()):
-        client.close()  # type: ignore[no-untyped-call]
+        client.close()
         raise InputError(
             "scheduler: expected workers of one thread each, because cells draw from the random state of "
             f"their process, got {sorted(threads.values())}; start them with --nthreads 1"
