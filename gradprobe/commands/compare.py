@@ -78,6 +78,10 @@ def compare(  # noqa: PLR0913 - a command has as many options as a study
     precision: Annotated[
         str | None, typer.Option(help="32-true or bf16-mixed, for forward and backward passes.")
     ] = None,
+    predictions: Annotated[
+        bool | None,
+        typer.Option("--predictions/--no-predictions", help="Save predictions of validation and test rows."),
+    ] = None,
     preset: Annotated[
         str | None,
         typer.Option(help="A study with claims to test, such as scaling; other options come before its own."),
@@ -138,6 +142,7 @@ def compare(  # noqa: PLR0913 - a command has as many options as a study
         "vary": read_axes(vary) if vary else None,
         "accelerator": accelerator,
         "precision": precision,
+        "predictions": predictions,
         "preset": preset,
         "one_at_a_time": one_at_a_time,
         "order": order,

@@ -110,7 +110,11 @@ class StudyManifest(Manifest):
 
 
 class MetricRow(Record):
-    """Scores of one task on one fold, in the task's own units; None where undefined."""
+    """Scores of one task on one fold, in the task's own units; None where undefined.
+
+    `mean_rae` and `median_rae` are the RAE of predicting the mean and the median of the train labels.
+    `undefined` says why there is no RAE or AUROC. Older versions recorded none of the last five.
+    """
 
     task: str
     split: Literal["validation", "test"]
@@ -120,6 +124,11 @@ class MetricRow(Record):
     r2: float | None = None
     auroc: float | None = None
     average_precision: float | None = None
+    rmse: float | None = None
+    spearman: float | None = None
+    mean_rae: float | None = None
+    median_rae: float | None = None
+    undefined: str = ""
 
 
 class EpochRow(Record):
@@ -150,6 +159,11 @@ class CellMetrics(Result):
         "r2",
         "auroc",
         "average_precision",
+        "rmse",
+        "spearman",
+        "mean_rae",
+        "median_rae",
+        "undefined",
     )
     key: CellKey
     trunk_parameters: int

@@ -6,6 +6,7 @@ results.csv                 one row or more a finished cell
 cells/<id>/cell.json        CellStamp: what the cell belongs to, and checksums once it has finished
 cells/<id>/progress.json    CellProgress, rewritten while the cell runs
 cells/<id>/trace/           the cell's trace, if it has one
+cells/<id>/predictions.parquet  of a comparison: one row a validation or test molecule and task
 cells/<id>/result.json      the cell's result, once it has finished (metrics.json in a comparison)
 cells/<id>/failed.json      CellFailure, if it could not
 set-aside/                  cells of this name that belong to another study, or were damaged

@@ -13,8 +13,11 @@ from gradprobe.records.folder import StudyFolder
 from gradprobe.records.manifest import identify
 from gradprobe.records.reading import read_object
 
-# These say which cells a comparison has, not what a cell does: a study may be asked for others of them.
-EXTENSIBLE = frozenset({"encoders", "combiners", "seeds", "single_task", "vary", "one_at_a_time", "preset"})
+# These say which cells a comparison has and what it keeps, not what a cell does: a study may be asked for
+# others of them.
+EXTENSIBLE = frozenset(
+    {"encoders", "combiners", "seeds", "single_task", "vary", "one_at_a_time", "preset", "predictions"}
+)
 # What was fixed then and is an option now, by kind: the identity of an older study has these.
 _FIXED: dict[str, dict[str, Any]] = {
     "edit": {

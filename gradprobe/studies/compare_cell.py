@@ -15,18 +15,22 @@ from gradprobe.encoders import Features
 from gradprobe.records.compare import AUXILIARIES, SINGLE_TASK, CellKey, CellMetrics, EpochRow, MetricRow
 from gradprobe.studies.config import StudyConfig
 from gradprobe.studies.desk import Desk
+from gradprobe.studies.predictions import write_predictions
 from gradprobe.training import (
-    Metrics,
     MultiTaskModel,
+    Predicted,
     ProbeObserver,
     TrainingData,
     TrainingOptions,
     TrainingResult,
     build_model,
-    evaluate,
     make_batches,
+    predict_split,
+    score,
     train,
 )
+
+Fold = Literal["validation", "test"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +71,11 @@ class CompareWork:
         finally:
             if observer is not None:
                 observer.close()
-        return _metrics(key, model, data, result)
+        folds: tuple[Fold, ...] = ("validation", "test")
+        predicted = {fold: predict_split(model, data, fold) for fold in folds}
+        if self.config.predictions:
+            write_predictions(desk.folder, key.id, self.table.smiles, predicted)
+        return _metrics(key, model, data, result, predicted)
 
     def _training_data(self, key: CellKey, cache: Path | None) -> TrainingData:
         split = split_molecules(self.table, kind=self.config.split, seed=key.seed, focal=self.config.focal)
@@ -114,15 +122,17 @@ class CompareWork:
         return TrainingOptions(**{name: getattr(self.config, name) for name in TrainingOptions.model_fields})
 
 
-def _metrics(key: CellKey, model: MultiTaskModel, data: TrainingData, result: TrainingResult) -> CellMetrics:
-    folds: tuple[tuple[Literal["validation", "test"], Mapping[str, Metrics]], ...] = (
-        ("validation", evaluate(model, data, "validation")),
-        ("test", result.metrics),
-    )
+def _metrics(
+    key: CellKey,
+    model: MultiTaskModel,
+    data: TrainingData,
+    result: TrainingResult,
+    predicted: Mapping[Fold, Mapping[str, Predicted]],
+) -> CellMetrics:
     rows = [
         MetricRow(task=task, split=fold, **_defined(asdict(metrics)))
-        for fold, found in folds
-        for task, metrics in found.items()
+        for fold, own in predicted.items()
+        for task, metrics in score(own, data).items()
     ]
     return CellMetrics(
         key=key,
@@ -147,4 +157,6 @@ def _metrics(key: CellKey, model: MultiTaskModel, data: TrainingData, result: Tr
 
 
 def _defined(scores: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in scores.items() if not math.isnan(value)}
+    return {
+        name: value for name, value in scores.items() if not (isinstance(value, float) and math.isnan(value))
+    }

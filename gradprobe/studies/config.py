@@ -52,6 +52,8 @@ class StudyConfig(BaseModel):
     `mlp(width=64)`, so that several are of one kind. `encoder_options` and `combiner_options` hold options by
     kind and name, such as `{"mlp": {"width": 256}}`; those in a name come first.
 
+    `predictions`: save every cell's predictions of validation and test molecules.
+
     `preset` names the claims to test, and nothing else here: `read_preset` has the options that go with them.
 
     `vary` holds axes: options with several values (`studies.axes.OPTIONS`), and `auxiliaries`, how many of
@@ -92,6 +94,7 @@ class StudyConfig(BaseModel):
     heldout_rows: Annotated[int, Field(ge=0)] | None = None
     accelerator: Literal["cpu", "gpu", "auto"] = "cpu"
     precision: Precision = "32-true"
+    predictions: bool = True
     preset: str | None = None
     order: Order = "given"
     vary: dict[str, tuple[Any, ...]] = {}

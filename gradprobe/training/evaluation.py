@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import nn
 
 from gradprobe.data import SplitName
+from gradprobe.data.task_labels import EXACT
 from gradprobe.encoders.features import IntArray
 from gradprobe.geometry import FloatArray
 from gradprobe.training.batches import chunks
@@ -36,14 +38,43 @@ def predict(model: MultiTaskModel, data: TrainingData, task: str, rows: IntArray
     return data.predictions(task, np.concatenate(outputs) if outputs else np.zeros(0))
 
 
-def evaluate(model: MultiTaskModel, data: TrainingData, split: SplitName) -> dict[str, Metrics]:
-    """The scores of every task on its labels of a split; n is 0 where it has none."""
-    scores = {}
+@dataclass(frozen=True, eq=False)
+class Predicted:
+    """Predictions [r] of a task for the molecules `rows` [r], and their measured labels [r]."""
+
+    rows: IntArray
+    labels: FloatArray
+    predictions: FloatArray
+
+
+def predict_split(model: MultiTaskModel, data: TrainingData, split: SplitName) -> dict[str, Predicted]:
+    """The predictions of every task for its labelled molecules of a split."""
+    found = {}
     for task in data.tasks:
         rows = data.rows[split][task]
-        score = classification_metrics if data.kinds[task] == "classification" else regression_metrics
-        scores[task] = score(data.labels(task, rows), predict(model, data, task, rows))
-    return scores
+        found[task] = Predicted(rows, data.labels(task, rows), predict(model, data, task, rows))
+    return found
+
+
+def score(predicted: Mapping[str, Predicted], data: TrainingData) -> dict[str, Metrics]:
+    """The scores of every task's predictions; n is 0 where it has no label."""
+    return {
+        task: classification_metrics(own.labels, own.predictions)
+        if data.kinds[task] == "classification"
+        else regression_metrics(own.labels, own.predictions, train=_measured(data, task))
+        for task, own in predicted.items()
+    }
+
+
+def evaluate(model: MultiTaskModel, data: TrainingData, split: SplitName) -> dict[str, Metrics]:
+    """The scores of every task on its labels of a split; n is 0 where it has none."""
+    return score(predict_split(model, data, split), data)
+
+
+def _measured(data: TrainingData, task: str) -> FloatArray:
+    """The train labels of a task, without bounds such as `<5`."""
+    rows = data.rows["train"][task]
+    return data.labels(task, rows)[data.targets[task].at(rows)[1] == EXACT]
 
 
 @contextmanager

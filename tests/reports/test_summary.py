@@ -144,13 +144,22 @@ def test_a_zero_focal_gradient_is_undefined_not_zero():
 
 
 def test_bands_skip_what_is_undefined_and_average_beyond_sixty_points():
-    found = band([{0: 1.0, 10: float("nan")}, {0: 3.0, 10: 5.0}])
-    assert (found.steps, found.mean) == ((0.0, 10.0), (2.0, 5.0))
-    assert (found.low, found.high) == ((1.0, 5.0), (3.0, 5.0))
+    found = band([{0: 1.0, 10: float("nan"), 20: 3.0}, {0: 3.0, 10: 5.0, 20: 1.0}, {}])
+    # The first seed is at 2 halfway between 1 and 3.
+    assert (found.steps, found.mean) == ((0.0, 10.0, 20.0), (2.0, 3.5, 2.0))
+    assert (found.low, found.high) == ((1.0, 2.0, 1.0), (3.0, 5.0, 3.0))
     long = band([{step: float(step) for step in range(120)}])
     assert (len(long.steps), long.width) == (60, 2)
     assert long.mean == long.steps
     assert band([{}]).steps == ()
+    assert band([]).steps == ()
+
+
+def test_a_mean_does_not_jump_where_a_seed_ends():
+    short, long = dict.fromkeys(range(5), 1.0), dict.fromkeys(range(9), 3.0)
+    found = band([short, long])
+    assert found.steps == (0.0, 1.0, 2.0, 3.0, 4.0)
+    assert set(found.mean) == {2.0}
 
 
 def test_nothing_defined_is_nan_over_no_seed():

@@ -11,8 +11,10 @@ from concurrent.futures import BrokenExecutor
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from gradprobe.data import split_molecules
 from gradprobe.errors import InputError, TrainingError
 from gradprobe.records.cell import CellStamp
 from gradprobe.records.compare import CellKey, CellMetrics
@@ -217,6 +219,51 @@ def test_metrics_tell_what_was_trained(finished: Plan) -> None:
     assert metrics.notes["features"] == "morgan"
 
 
+def test_saved_predictions_give_the_scores_and_have_a_checksum(finished: Plan) -> None:
+    key = CellKey(encoder="mlp", combiner="average", seed=0)
+    place = finished.folder.cell(key)
+    frame = pd.read_parquet(place / "predictions.parquet")
+    assert list(frame) == ["cell", "molecule", "task", "split", "label", "prediction"]
+    assert set(frame["cell"]) == {key.id}
+    table = finished.work.table
+    labels = {task: dict(zip(table.smiles, table.column(task), strict=True)) for task in table.tasks}
+    for _, row in frame.iterrows():
+        assert row["label"] == pytest.approx(labels[row["task"]][row["molecule"]], rel=1e-12)
+    metrics = read_record(place / "metrics.json", CellMetrics)
+    stamp = read_record(place / "cell.json", CellStamp)
+    assert metrics is not None
+    assert stamp is not None
+    assert "predictions.parquet" in stamp.files
+    for row in metrics.metrics:
+        own = frame[(frame["task"] == row.task) & (frame["split"] == row.split)]
+        assert len(own) == row.n
+        if row.mae is not None:
+            assert row.mae == pytest.approx((own["label"] - own["prediction"]).abs().mean(), rel=1e-12)
+
+
+def test_constants_to_beat_are_those_of_the_train_labels(finished: Plan) -> None:
+    for seed in (0, 1):
+        key = CellKey(encoder="mlp", combiner="average", seed=seed)
+        metrics = read_record(finished.folder.cell(key) / "metrics.json", CellMetrics)
+        assert metrics is not None
+        row = next(row for row in metrics.metrics if row.task == "boiling" and row.split == "test")
+        split = split_molecules(finished.work.table, seed=seed)
+        column = finished.work.table.column("boiling")
+        train, test = (own[~np.isnan(own)] for own in (column[split.train], column[split.test]))
+        spread = sum(abs(y - sum(test) / len(test)) for y in test)
+        assert row.mean_rae == pytest.approx(sum(abs(y - train.mean()) for y in test) / spread)
+        assert row.median_rae == pytest.approx(sum(abs(y - np.median(train)) for y in test) / spread)
+
+
+def test_predictions_can_be_switched_off_for_the_same_study(table: Path, tmp_path: Path) -> None:
+    config = small_config(table, combiners=("average",), seeds=1, predictions=False)
+    plan = plan_study(config, tmp_path / "out")
+    run_study(plan, jobs=1)
+    assert not list(tmp_path.glob("out/cells/*/predictions.parquet"))
+    more = plan_study(small_config(table, combiners=("average",), seeds=2), tmp_path / "out")
+    assert more.manifest.digest == plan.manifest.digest
+
+
 def test_a_comparison_of_version_0_1_0_is_resumed_and_gets_checksums(finished: Plan, tmp_path: Path) -> None:
     out = tmp_path / "out"
     shutil.copytree(finished.folder.path, out)
@@ -227,6 +274,7 @@ def test_a_comparison_of_version_0_1_0_is_resumed_and_gets_checksums(finished: P
     head = {"smiles": table.smiles, "tasks": [[task, table.kinds[task]] for task in table.tasks]}
     data = hashlib.sha256(json.dumps(head).encode() + b"\n" + dense.astype("<f8").tobytes()).hexdigest()
     cells_only = {"encoders", "combiners", "seeds", "single_task", "vary", "one_at_a_time", "preset"}
+    cells_only.add("predictions")
     options = {name: value for name, value in content["options"].items() if name not in cells_only}
     text = json.dumps({"options": options | {"table": data}}, sort_keys=True)
     digest = hashlib.sha256(text.encode()).hexdigest()

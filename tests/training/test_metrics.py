@@ -19,8 +19,44 @@ def test_regression_scores_are_their_sums():
     assert found.rae == pytest.approx(absolute / sum(abs(y - mean) for y in LABELS), rel=1e-12)
     assert found.mae == pytest.approx(absolute / 50, rel=1e-12)
     assert found.r2 == pytest.approx(1 - squares / sum((y - mean) ** 2 for y in LABELS), rel=1e-12)
+    assert found.rmse == pytest.approx(math.sqrt(squares / 50), rel=1e-12)
     assert math.isnan(found.auroc)
     assert math.isnan(found.average_precision)
+    assert math.isnan(found.mean_rae)
+    assert found.undefined == ""
+
+
+def test_spearman_is_the_correlation_of_ranks_with_ties_shared():
+    labels, predictions = np.array([1.0, 2.0, 2.0, 5.0]), np.array([0.0, 3.0, -1.0, 9.0])
+    ranks = [np.array([1.0, 2.5, 2.5, 4.0]), np.array([2.0, 3.0, 1.0, 4.0])]
+    a, b = (rank - rank.mean() for rank in ranks)
+    expected = (a @ b) / math.sqrt((a @ a) * (b @ b))
+    assert regression_metrics(labels, predictions).spearman == pytest.approx(expected, rel=1e-12)
+    assert math.isnan(regression_metrics(labels, np.ones(4)).spearman)
+
+
+def test_constants_are_those_of_the_train_labels_scored_on_the_same_rows():
+    labels, train = np.array([0.0, 1.0, 5.0]), np.array([1.0, 1.0, 7.0])
+    found = regression_metrics(labels, labels, train=train)
+    # The test mean is 2: distances 2 + 1 + 3. Train mean 3: 3 + 2 + 2. Train median 1: 1 + 0 + 4.
+    assert found.rae == 0.0
+    assert found.mean_rae == pytest.approx(7 / 6, rel=1e-12)
+    assert found.median_rae == pytest.approx(5 / 6, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("labels", "why"),
+    [([0.0, 0.0], "no positives"), ([1.0, 1.0], "no negatives"), ([], "no labels")],
+)
+def test_an_undefined_auroc_has_its_reason(labels, why):
+    assert classification_metrics(np.array(labels), np.full(len(labels), 0.5)).undefined == why
+
+
+def test_an_undefined_rae_has_its_reason():
+    assert regression_metrics(np.ones(3), np.zeros(3)).undefined == "all labels are equal"
+    assert (
+        regression_metrics(np.arange(2.0), np.array([0.0, np.nan])).undefined == "a prediction is not finite"
+    )
 
 
 def test_rae_does_not_depend_on_the_unit():

@@ -19,6 +19,7 @@ from gradprobe.reports.compare.tables import actions as action_tables
 from gradprobe.reports.compare.tables import corrected as corrected_tables
 from gradprobe.reports.compare.tables import decision as decision_tables
 from gradprobe.reports.compare.tables import gradients as tables
+from gradprobe.reports.compare.tables import scores as score_tables
 from gradprobe.reports.compare.verdict import Call
 from gradprobe.reports.kit.document import Card, Document, Section, Tone, facts
 from gradprobe.reports.kit.words import capital
@@ -39,7 +40,7 @@ def compare_document(summary: Summary) -> Document:
         title=title(summary),
         subtitle=subtitle(summary),
         headline=headline(summary),
-        cards=tuple(map(_card, summary.encoders)),
+        cards=tuple(_card(summary, encoder) for encoder in summary.encoders),
         scope="“Safe” is said of the minibatch steps that were measured, of directions, and to first order: "
         "it is no promise for steps between them, other data or other step lengths.",
         sections=(
@@ -60,11 +61,13 @@ def compare_document(summary: Summary) -> Document:
     )
 
 
-def _card(encoder: EncoderSummary) -> Card:
+def _card(summary: Summary, encoder: EncoderSummary) -> Card:
     verdict = encoder.verdict
     paragraphs = [f"{capital(verdict.sentence)}."]
     if verdict.auxiliaries:
         paragraphs.append(f"Auxiliaries: {ranking_in_words(verdict.auxiliaries)}.")
+    if constant := score_tables.no_better_than_a_constant(summary, encoder):
+        paragraphs.append(constant)
     return Card(
         name=encoder.name,
         call=verdict.call.value,
@@ -196,15 +199,22 @@ def _scores(summary: Summary, metric: Metric) -> Iterator[Section]:
         look_for="Look first at the spread between seeds: a gain smaller than that needs the paired "
         "differences below.",
         figure=scores.scores(summary, metric),
-        tables=(tables.combiner_scores(summary, metric),),
-        empty="No cell has finished yet.",
+        tables=(
+            tables.combiner_scores(summary, metric),
+            score_tables.focal_scores(summary, metric),
+            score_tables.auxiliary_scores(summary),
+        ),
+        remarks=score_tables.score_remarks(summary),
+        empty=score_tables.why_no_score(summary, "No cell has finished yet."),
     )
     yield Section(
         title="Paired differences from averaging",
         look_for="Look for intervals that leave zero out; one seed has no interval, and several "
         "comparisons raise the false-positive rate.",
         figure=scores.differences(summary, metric),
-        empty="No combiner has finished a seed that averaging has finished too.",
+        empty=score_tables.why_no_score(
+            summary, "No combiner has finished a seed that averaging has finished too."
+        ),
     )
 
 

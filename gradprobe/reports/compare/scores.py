@@ -10,6 +10,7 @@ import numpy as np
 from gradprobe.records.compare import SINGLE_TASK, StudyManifest
 from gradprobe.reports.compare.candidates import AVERAGE
 from gradprobe.reports.compare.source import Cell
+from gradprobe.reports.kit.words import join
 from gradprobe.reports.statistics.paired import Paired, paired_difference
 from gradprobe.reports.statistics.seeds import NAN, OverSeeds, over_seeds
 
@@ -62,12 +63,13 @@ def scores(cells: Sequence[Cell], manifest: StudyManifest, metric: Metric) -> tu
         for name in in_order(manifest.combiners)
     }
     average = by_combiner.get(AVERAGE, {})
+    nothing = _why_undefined(cells, manifest.focal, metric)
     return tuple(
         CombinerScore(
             combiner=name,
             values=values,
             estimate=over_seeds(list(values.values())),
-            difference=None if name == AVERAGE else paired_difference(values, average),
+            difference=None if name == AVERAGE else _against(values, average, nothing),
         )
         for name, values in by_combiner.items()
     )
@@ -77,6 +79,27 @@ def in_order(names: Sequence[str]) -> tuple[str, ...]:
     """Combiners as every table and figure lists them: the focal task alone, averaging, the others."""
     first = [name for name in (SINGLE_TASK, AVERAGE) if name in names]
     return (*first, *(name for name in names if name not in first))
+
+
+def _against(values: Mapping[int, float], average: Mapping[int, float], undefined: str) -> Paired:
+    """The paired difference from averaging; where seeds have finished without a score, with the reason."""
+    if undefined and set(values) & set(average):
+        return paired_difference(values, average, nothing=undefined)
+    return paired_difference(values, average)
+
+
+def _why_undefined(cells: Sequence[Cell], focal: str, metric: Metric) -> str:
+    """Why finished cells have no score of the focal task, in a clause; empty where all have one."""
+    rows = [
+        row
+        for cell in cells
+        for row in (cell.metrics.metrics if cell.metrics is not None else ())
+        if row.task == focal and row.split == "test" and getattr(row, metric.field) is None
+    ]
+    if not rows:
+        return ""
+    reasons = join(list(dict.fromkeys(row.undefined for row in rows if row.undefined)))
+    return f"{metric.name} is undefined on the test fold" + (f" ({reasons})" if reasons else "")
 
 
 def _values(cells: Sequence[Cell], focal: str, metric: Metric) -> dict[int, float]:

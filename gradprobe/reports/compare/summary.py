@@ -26,6 +26,7 @@ from gradprobe.reports.compare.provenance import Provenance, provenance_of
 from gradprobe.reports.compare.ranks import Rank, rank_of
 from gradprobe.reports.compare.scores import CombinerScore, Metric, focal_metric, in_order, scores
 from gradprobe.reports.compare.source import Cell, Source, read_source
+from gradprobe.reports.compare.task_scores import TaskScores, cut_short, task_scores
 from gradprobe.reports.compare.verdict import Verdict, decide
 from gradprobe.reports.statistics.seeds import NAN
 from gradprobe.trace import Trace
@@ -40,7 +41,8 @@ class EncoderSummary:
 
     Its gradients were measured while training with `combiner` (`""`: unknown) over `seeds`;
     `gradients` are empty and `rank` is None where nothing was measured. `chance` is the overlap of random
-    directions in the `parameters` dimensions of the trunk.
+    directions in the `parameters` dimensions of the trunk. `cut_short` counts the finished runs that were
+    best at their last epoch, and all that have finished.
     """
 
     name: str
@@ -54,6 +56,8 @@ class EncoderSummary:
     rank: Rank | None
     leverages: tuple[Leverage, ...]
     scores: tuple[CombinerScore, ...]
+    task_scores: tuple[TaskScores, ...]
+    cut_short: tuple[int, int]
     verdict: Verdict
     actions: tuple[ActionLine, ...]
 
@@ -167,6 +171,8 @@ def _encoder(
         rank=rank_of(traces),
         leverages=found,
         scores=compared,
+        task_scores=() if source.manifest is None else task_scores(cells, source.manifest),
+        cut_short=cut_short(cells),
         verdict=decide(
             found,
             compared,

@@ -34,15 +34,22 @@ class Paired:
         return self.low > 0.0 or self.high < 0.0
 
 
-def paired_difference(own: Mapping[int, float], other: Mapping[int, float]) -> Paired:
+def paired_difference(
+    own: Mapping[int, float],
+    other: Mapping[int, float],
+    *,
+    nothing: str = "no seed has finished with both combiners",
+) -> Paired:
     """The paired difference of seed -> score; seeds that only one has, or undefined scores, are left out.
+
+    `nothing` is the reason where none is left.
 
     >>> found = paired_difference({0: 1.5, 1: 1.7}, {0: 1.0, 1: 1.0, 2: 1.0})
     >>> round(found.mean, 6), round(found.high - found.mean, 6)
     (0.6, 1.27062)
     """
     differences = [own[seed] - other[seed] for seed in own if seed in other]
-    return over_paired(differences, nothing="no seed has finished with both combiners")
+    return over_paired(differences, nothing=nothing)
 
 
 def over_paired(values: Sequence[float], *, nothing: str) -> Paired:

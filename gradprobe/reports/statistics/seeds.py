@@ -67,13 +67,21 @@ def over_seeds(values: Sequence[float]) -> OverSeeds:
 def band(by_seed: Sequence[Mapping[int, float]]) -> Band:
     """The course over training of step -> value for each seed.
 
-    Undefined values are skipped. Beyond `MAX_POINTS` steps, neighbouring steps are averaged within
-    each seed first. At every point only the seeds measured there count.
+    It runs from where the last seed starts to where the first one ends, so that every point averages the
+    same seeds and a mean never jumps because one has ended. A seed without a value at a step in between has
+    the one on the straight line between its neighbours; one without any value is left out. Beyond
+    `MAX_POINTS` steps, neighbouring steps are averaged within each seed first.
     """
-    steps = sorted({step for seed in by_seed for step, value in seed.items() if not np.isnan(value)})
+    courses = [
+        course
+        for seed in by_seed
+        if (course := {step: value for step, value in sorted(seed.items()) if not np.isnan(value)})
+    ]
+    first, last = max(map(min, courses), default=0), min(map(max, courses), default=-1)
+    steps = sorted({step for course in courses for step in course if first <= step <= last})
     width = -(-len(steps) // MAX_POINTS)
     bins = [steps[start : start + width] for start in range(0, len(steps), max(width, 1))]
-    points = [over_seeds([_mean_at(seed, chosen) for seed in by_seed]) for chosen in bins]
+    points = [over_seeds([_mean_at(course, chosen) for course in courses]) for chosen in bins]
     return Band(
         steps=tuple(float(np.mean(chosen)) for chosen in bins),
         mean=tuple(point.mean for point in points),
@@ -83,5 +91,6 @@ def band(by_seed: Sequence[Mapping[int, float]]) -> Band:
     )
 
 
-def _mean_at(seed: Mapping[int, float], steps: Sequence[int]) -> float:
-    return float(mean_defined(np.array([seed.get(step, NAN) for step in steps])))
+def _mean_at(course: Mapping[int, float], steps: Sequence[int]) -> float:
+    own = [course[step] for step in steps if step in course]
+    return float(np.mean(own) if own else np.interp(np.mean(steps), list(course), list(course.values())))

@@ -115,10 +115,11 @@ def batch_size(summary: Summary) -> Figure | None:
     shown = [(e, sizes) for e, sizes in found if sizes is not None and not np.isnan(sizes.predicted).all()]
     if not shown:
         return None
+    drawn = _most_different([sizes for _, sizes in shown])
     return Figure(
         name="batch_size",
         plot=Chart(
-            tuple(_sizes_panel(encoder.name, sizes, summary.auxiliaries) for encoder, sizes in shown),
+            tuple(_sizes_panel(encoder.name, sizes, summary.auxiliaries, drawn) for encoder, sizes in shown),
             "molecules per task per step",
             share_x=False,
         ),
@@ -183,11 +184,16 @@ def _details(summary: Summary) -> list[tuple[EncoderSummary, CorrectedDetail]]:
     return [(e, detail) for e, detail in found if detail is not None and not np.isnan(detail.pairs_raw).all()]
 
 
-def _sizes_panel(name: str, sizes: BatchSizes, names: Sequence[str]) -> Panel:
+def _most_different(shown: Sequence[BatchSizes]) -> list[int]:
+    """The auxiliaries to draw, the same for all encoders so that a task has one colour."""
+    largest = np.max([np.nan_to_num(np.abs(sizes.whole)) for sizes in shown], axis=0)
+    return sorted(np.argsort(-largest)[:_MOST_LINES].tolist())
+
+
+def _sizes_panel(name: str, sizes: BatchSizes, names: Sequence[str], drawn: Sequence[int]) -> Panel:
     rows = sizes.rows * sizes.factors
-    largest = np.argsort(-np.nan_to_num(np.abs(sizes.whole)))[:_MOST_LINES]
     series = []
-    for colour, column in zip(colours.LINES, sorted(largest), strict=False):
+    for colour, column in zip(colours.LINES, drawn, strict=False):
         # Every cosine lies between -1 and 1.
         low, high = (np.clip(end[:, column], -1.0, 1.0).tolist() for end in (sizes.low, sizes.high))
         marks = (
@@ -196,7 +202,9 @@ def _sizes_panel(name: str, sizes: BatchSizes, names: Sequence[str]) -> Panel:
         )
         line = Series(names[column], colour, rows.tolist(), sizes.predicted[:, column].tolist(), low, high)
         series += [line, *marks]
-    least, most = np.nanmin(sizes.predicted[:, largest]), np.nanmax(sizes.predicted[:, largest])
+    shown = sizes.predicted[:, drawn]
+    known = shown[~np.isnan(shown)]
+    least, most = (known.min(), known.max()) if known.size else (0.0, 0.0)
     room = 0.3 * max(most - least, 0.02)
     return Panel(
         name,

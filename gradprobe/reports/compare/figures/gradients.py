@@ -19,7 +19,10 @@ from gradprobe.reports.kit.words import SPLIT_NAMES
 from gradprobe.reports.statistics.seeds import Band, mean_defined
 
 COSINE_SCALE = "cosine (red: conflict, blue: agreement)"
-BAND = "Lines are means over seeds, bands run from the lowest to the highest seed."
+BAND = (
+    "Lines are means over seeds as far as every seed was measured, bands run from the lowest to the highest "
+    "seed."
+)
 _STEP = "optimiser step (−1: before training)"
 _CONFLICT = {
     "negative_fraction": ("Negative fraction", "share of auxiliaries"),
