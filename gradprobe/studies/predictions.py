@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import pandas as pd
 
@@ -14,13 +15,14 @@ from gradprobe.training import Predicted
 PREDICTIONS = "predictions.parquet"
 # These repeat from row to row: stored once, and as categories in pandas.
 _REPEATED = ("cell", "molecule", "task", "split")
+Split = TypeVar("Split", bound=str)
 
 
 def write_predictions(
     folder: Path,
     cell: str,
     smiles: Sequence[str],
-    predicted: Mapping[str, Mapping[str, Predicted]],
+    predicted: Mapping[Split, Mapping[str, Predicted]],
 ) -> Path:
     """Write one row a molecule, task and split into a cell's folder; returns the file.
 
@@ -44,7 +46,7 @@ def write_predictions(
 
 
 def _parts(
-    cell: str, smiles: Sequence[str], predicted: Mapping[str, Mapping[str, Predicted]]
+    cell: str, smiles: Sequence[str], predicted: Mapping[Split, Mapping[str, Predicted]]
 ) -> Iterator[pd.DataFrame]:
     for split, tasks in predicted.items():
         for task, own in tasks.items():

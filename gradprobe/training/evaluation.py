@@ -74,7 +74,7 @@ def evaluate(model: MultiTaskModel, data: TrainingData, split: SplitName) -> dic
 def _measured(data: TrainingData, task: str) -> FloatArray:
     """The train labels of a task, without bounds such as `<5`."""
     rows = data.rows["train"][task]
-    return data.labels(task, rows)[data.targets[task].at(rows)[1] == EXACT]
+    return np.asarray(data.labels(task, rows)[data.targets[task].at(rows)[1] == EXACT])
 
 
 @contextmanager
