@@ -30,7 +30,7 @@ class SafeConsole(Console):
 def printable(text: str) -> str:
     r"""A text with its control and formatting characters pictured or replaced, but for line ends.
 
-    >>> printable("a\\x1b[2Jb")
+    >>> printable("a\x1b[2Jb")
     'a␛[2Jb'
     """
     return "".join(map(_picture, text))

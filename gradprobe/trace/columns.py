@@ -12,7 +12,6 @@ import pandas as pd
 from gradprobe.geometry import FloatArray
 
 TEXTS = ("split", "engine", "quantity", "layer", "task", "other", "reason", "geometry")
-_CATEGORIES = int(pd.__version__.split(".")[0]) >= 3
 _Codes = npt.NDArray[np.int32]
 
 
@@ -67,11 +66,11 @@ class Columns:
             self._codes[name].append(code)
         self._codes["reason"].append(reason)
 
-    def frame(self, order: Sequence[str]) -> pd.DataFrame:
+    def frame(self, order: Sequence[str], *, categories: bool) -> pd.DataFrame:
         """The table of everything added; it can be taken once.
 
-        Texts are categories, the same ones in every column, so that columns compare with each other. They are
-        plain texts before pandas 3, which grouped by categories that no row has.
+        With `categories`, texts are categories, the same ones in every column, so that columns compare with
+        each other.
         """
         counts = np.array([count for _, count in self._blocks], dtype=np.int64)
         steps = np.array([block.step for block, _ in self._blocks], dtype=np.int64)
@@ -93,7 +92,7 @@ class Columns:
             self._codes[name].clear()
             columns[name] = (
                 pd.Categorical.from_codes(column, dtype=kind)
-                if _CATEGORIES
+                if categories
                 else np.array(list(self.texts), dtype=object)[column]
             )
         return pd.DataFrame({name: columns[name] for name in order}, copy=False)

@@ -43,6 +43,7 @@ def tidy(
     *,
     only: Collection[str] | None = None,
     layers: Collection[str] | None = None,
+    categories: bool = False,
 ) -> pd.DataFrame:
     """One row for each number of a trace in one geometry, with the columns of `COLUMNS`.
 
@@ -56,21 +57,20 @@ def tidy(
     the fold in `other`, `H` for held-out rows. Undefined values are NaN, with a `reason`; those of a layer
     that no loss reaches at a step are, and what holds over the whole trunk is over the other layers.
 
-    Texts are pandas categories, since the table of a long trace has millions of rows.
-
     Args:
         header: of the trace.
         gramians: its records in one geometry.
         quantities: its records that are read off no Gramian.
         only: the quantities to give; None: all.
         layers: the layers to give, `""` for the whole trunk; None: all.
+        categories: give texts as pandas categories, which take an eighth of the memory.
     """
     rows = _Rows(header.focal, only, layers)
     for record in gramians:
         rows.add_record(record)
     for quantity in quantities:
         rows.add_quantity(quantity)
-    return rows.columns.frame(COLUMNS)
+    return rows.columns.frame(COLUMNS, categories=categories)
 
 
 @dataclass

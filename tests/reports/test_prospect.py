@@ -112,7 +112,7 @@ def test_nothing_is_small_where_averaging_itself_does_nothing():
     nothing = series(0.0, spread=1.0, seed=1)
     found = outlook(series(0.01, spread=0.5), None, nothing)
     assert found.prospect is Prospect.OPEN
-    assert "not told to help" in found.because
+    assert "not shown to help" in found.because
     assert outlook(series(-0.5), None, nothing).prospect is Prospect.NO_GAIN
     assert outlook(series(0.5), None, nothing).prospect is Prospect.GAIN
 

@@ -182,7 +182,7 @@ def test_without_leverage_no_prediction_counts():
 def test_an_open_prediction_says_why_and_how_many_steps_would_settle_it():
     found = decide([leverage()], [averaging(), score("rcgrad", SAME)], RAE, decision=gains(0.1, spread=3.0))
     assert found.call is Call.INSUFFICIENT
-    assert "told neither from zero nor from 10 % of averaging's effect" in found.sentence
+    assert "distinguished neither from zero nor from 10 % of averaging's effect" in found.sentence
     advice = next(line for line in found.settle if "predicted gain" in line)
     wanted = int(re.search(r"about (\d+) minibatch steps with averaging \(now 120;", advice)[1])
     assert wanted > 1000

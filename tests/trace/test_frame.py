@@ -10,7 +10,6 @@ import pytest
 
 from gradprobe.geometry import Gramian, Group
 from gradprobe.trace import GramianRecord, Trace
-from gradprobe.trace import columns as columns_module
 from gradprobe.trace.columns import TEXTS
 from tests.trace._records import FOLDS, HEADER, gramian_record, quantity_record
 
@@ -187,19 +186,18 @@ def test_a_selection_is_that_part_of_the_whole_table(tmp_path):
             )
 
 
-@pytest.mark.skipif(pd.__version__ < "3", reason="plain texts before pandas 3")
-def test_texts_are_categories_that_columns_share():
-    frame = _trace(gramian_record(0)).frame()
+def test_texts_are_categories_that_columns_share_where_asked_for():
+    frame = _trace(gramian_record(0)).frame(categories=True)
     assert all(isinstance(frame[name].dtype, pd.CategoricalDtype) for name in TEXTS)
     pairs = frame[frame["quantity"] == "cosine"]
     assert not (pairs["task"] == pairs["other"]).any()
     assert (frame["task"].cat.categories == frame["reason"].cat.categories).all()
 
 
-def test_texts_are_the_same_where_they_are_no_categories(monkeypatch):
+def test_texts_are_plain_where_nobody_asks_for_categories():
     trace = _trace(gramian_record(0, FOLDS), quantity_record(1))
-    shared = trace.frame()
-    monkeypatch.setattr(columns_module, "_CATEGORIES", False)
+    shared = trace.frame(categories=True)
     plain = trace.frame()
     assert all(plain[name].tolist() == shared[name].tolist() for name in TEXTS)
     assert plain.groupby(["layer", "task", "other"]).size().sum() == len(plain)
+    assert "whole trunk" in set(plain["layer"].replace("", "whole trunk"))
