@@ -18,14 +18,18 @@ from gradprobe.encoders import Features
 from gradprobe.records.decide import AVERAGE, DecideAction, DecideKey, DecideRun
 from gradprobe.studies.config import StudyConfig
 from gradprobe.studies.desk import Desk
+from gradprobe.studies.predictions import write_predictions
 from gradprobe.training import (
+    MultiTaskModel,
+    Predicted,
     ProbeObserver,
     TrainingData,
     TrainingOptions,
     build_model,
-    evaluate,
     make_batches,
-    predict,
+    predict_rows,
+    predict_split,
+    score,
     train,
 )
 
@@ -91,13 +95,16 @@ class DecideWork:
         finally:
             if observer is not None:
                 observer.close()
-        judged = evaluate(model, data, "test")[config.focal]
-        score = judged.auroc if data.kinds[config.focal] == "classification" else judged.rae
+        predicted = self._predicted(model, data, probed=key.probed)
+        if config.predictions:
+            write_predictions(desk.folder, key.id, self.table.smiles, predicted)
+        judged = score(predicted["judging"], data)[config.focal]
+        value = judged.auroc if data.kinds[config.focal] == "classification" else judged.rae
         best = result.history[result.best_epoch]
-        outer = () if key.probed else predict(model, data, config.focal, self._outer_rows())
+        outer = () if key.probed else predicted["outer"][config.focal].predictions
         return DecideRun(
             key=key,
-            score=score if math.isfinite(score) else None,
+            score=value if math.isfinite(value) else None,
             judging_rows=judged.n,
             validation=best.validation,
             best_epoch=result.best_epoch,
@@ -107,6 +114,16 @@ class DecideWork:
             seconds=result.seconds,
             outer=tuple(float(value) for value in outer),
         )
+
+    def _predicted(
+        self, model: MultiTaskModel, data: TrainingData, *, probed: bool
+    ) -> dict[str, dict[str, Predicted]]:
+        """Predictions of every task on judging rows, and of the focal task on those set aside."""
+        focal = self.config.focal
+        judging = {"judging": predict_split(model, data, "test")}
+        if probed:
+            return judging
+        return judging | {"outer": {focal: predict_rows(model, data, focal, self._outer_rows())}}
 
     def split(self, seed: int) -> Splits:
         """Train, stopping and judging rows of a seed: none of them is set aside."""

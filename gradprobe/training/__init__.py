@@ -2,7 +2,7 @@
 
 from gradprobe.training.batches import BalancedBatches, Batch, Batches, UnionBatches, make_batches
 from gradprobe.training.data import TrainingData
-from gradprobe.training.evaluation import Predicted, evaluate, predict, predict_split, score
+from gradprobe.training.evaluation import Predicted, evaluate, predict, predict_rows, predict_split, score
 from gradprobe.training.loop import Observer, Progress, train
 from gradprobe.training.losses import TaskLosses
 from gradprobe.training.metrics import Metrics, classification_metrics, regression_metrics
@@ -34,6 +34,7 @@ __all__ = [
     "evaluate",
     "make_batches",
     "predict",
+    "predict_rows",
     "predict_split",
     "regression_metrics",
     "score",

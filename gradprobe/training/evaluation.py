@@ -47,13 +47,14 @@ class Predicted:
     predictions: FloatArray
 
 
+def predict_rows(model: MultiTaskModel, data: TrainingData, task: str, rows: IntArray) -> Predicted:
+    """The predictions of a task for some molecules that have its label."""
+    return Predicted(rows, data.labels(task, rows), predict(model, data, task, rows))
+
+
 def predict_split(model: MultiTaskModel, data: TrainingData, split: SplitName) -> dict[str, Predicted]:
     """The predictions of every task for its labelled molecules of a split."""
-    found = {}
-    for task in data.tasks:
-        rows = data.rows[split][task]
-        found[task] = Predicted(rows, data.labels(task, rows), predict(model, data, task, rows))
-    return found
+    return {task: predict_rows(model, data, task, data.rows[split][task]) for task in data.tasks}
 
 
 def score(predicted: Mapping[str, Predicted], data: TrainingData) -> dict[str, Metrics]:

@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from gradprobe.data.standardize import parent_keys
@@ -114,6 +115,13 @@ def test_a_decision_with_real_trainings_runs_to_its_end_and_reports(tmp_path):
     assert all(action.predicted.effect is not None for action in study.manifest.actions)
     run = study.results[DecideKey(action=AVERAGE, seed=3)]
     assert len(run.outer) == len(study.manifest.outer_labels)
+    saved = pd.read_parquet(tmp_path / "out" / "cells" / run.key.id / "predictions.parquet")
+    outer = saved[saved["split"] == "outer"]
+    assert tuple(outer["prediction"]) == run.outer
+    assert outer["label"].to_numpy() == pytest.approx(np.array(study.manifest.outer_labels))
+    judging = saved[(saved["split"] == "judging") & (saved["task"] == "boiling")]
+    errors = (judging["label"] - judging["prediction"]).abs().sum()
+    assert run.score == pytest.approx(errors / (judging["label"] - judging["label"].mean()).abs().sum())
     make_config(**read_config(tmp_path / "out" / "recipe.toml"))
 
 
