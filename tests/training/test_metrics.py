@@ -36,12 +36,12 @@ def test_spearman_is_the_correlation_of_ranks_with_ties_shared():
 
 
 def test_constants_are_those_of_the_train_labels_scored_on_the_same_rows():
-    labels, train = np.array([0.0, 1.0, 5.0]), np.array([1.0, 1.0, 7.0])
+    labels, train = np.array([0.0, 4.0, 5.0]), np.array([1.0, 1.0, 10.0])
     found = regression_metrics(labels, labels, train=train)
-    # The test mean is 2: distances 2 + 1 + 3. Train mean 3: 3 + 2 + 2. Train median 1: 1 + 0 + 4.
+    # The test mean is 3: distances 3 + 1 + 2. Train mean 4: 4 + 0 + 1. Train median 1: 1 + 3 + 4.
     assert found.rae == 0.0
-    assert found.mean_rae == pytest.approx(7 / 6, rel=1e-12)
-    assert found.median_rae == pytest.approx(5 / 6, rel=1e-12)
+    assert found.mean_rae == pytest.approx(5 / 6, rel=1e-12)
+    assert found.median_rae == pytest.approx(8 / 6, rel=1e-12)
 
 
 @pytest.mark.parametrize(
