@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import itertools
 import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 
 from gradprobe.errors import InputError, missing_extra
 from gradprobe.gradients import LayerNaming
+from gradprobe.integrations.folders import new_trace_folder
 from gradprobe.integrations.loggers import scalars
 from gradprobe.integrations.row_losses import RowLosses, row_losses_of
 from gradprobe.probes import GradientProbe, by_task
@@ -26,7 +26,6 @@ try:
 except ImportError as absent:
     raise missing_extra("transformers", "hf") from absent
 
-_FOLDER = "gradient_trace"
 # By how much one loss may differ when it is computed twice, in bfloat16 once.
 _ROUNDING = 0.02
 # (outputs of the model, inputs of the step) -> task -> losses [k], one number a row or token.
@@ -140,7 +139,7 @@ class GradientProbeCallback(TrainerCallback):
                 f"tasks: expected batches with the column {self._column!r}, got a trainer that removes it; "
                 "set remove_unused_columns=False in TrainingArguments"
             )
-        out = _unused(Path(args.output_dir) / _FOLDER) if self._out is None else self._out
+        out = new_trace_folder(Path(args.output_dir)) if self._out is None else self._out
         self._probe, self._last_step = self._start(kwargs["model"], out=out), -1
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
@@ -236,8 +235,3 @@ class GradientProbeCallback(TrainerCallback):
 
 def _numbers(ids: Tensor) -> Tensor:
     return torch.arange(len(ids), device=ids.device)
-
-
-def _unused(folder: Path) -> Path:
-    numbered = (folder.with_name(f"{folder.name}-{k}") for k in itertools.count(1))
-    return next(path for path in itertools.chain([folder], numbered) if not path.exists())

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from gradprobe.errors import InputError, missing_extra
 from gradprobe.gradients import LayerNaming, all_ready
+from gradprobe.integrations.folders import new_trace_folder
 from gradprobe.integrations.loggers import scalars
 from gradprobe.integrations.losses import MethodLosses, TaskLosses, of_minibatch
 from gradprobe.integrations.validation import ValidationBatches
@@ -25,8 +26,6 @@ try:
     from lightning.pytorch import Callback, LightningModule, Trainer
 except ImportError as absent:
     raise missing_extra("lightning", "lightning") from absent
-
-_FOLDER = "gradient_trace"
 
 
 class GradientProbeCallback(Callback):
@@ -119,7 +118,7 @@ class GradientProbeCallback(Callback):
         """Start a trace."""
         folder = trainer.log_dir or trainer.default_root_dir  # a collective call on several devices
         self._probe, self._last_step, self._validations = None, -1, 0
-        out = _unused(Path(folder) / _FOLDER) if self._out is None else self._out
+        out = new_trace_folder(Path(folder)) if self._out is None else self._out
         self._probe = self._start(pl_module, out=out if trainer.is_global_zero else None)
 
     def on_train_batch_start(
@@ -216,8 +215,3 @@ class GradientProbeCallback(Callback):
         if record is not None:
             for logger in trainer.loggers:
                 logger.log_metrics(scalars(record, focal=self._focal), step=max(record.step, 0))
-
-
-def _unused(folder: Path) -> Path:
-    numbered = (folder.with_name(f"{folder.name}-{k}") for k in itertools.count(1))
-    return next(path for path in itertools.chain([folder], numbered) if not path.exists())
